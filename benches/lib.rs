@@ -1,0 +1,1 @@
+//! What the benches share: nets to measure and a way to take ratios.

@@ -1,0 +1,6 @@
+//! The vocabulary of Secateur.
+
+#![warn(missing_docs)]
+
+pub mod bits;
+pub mod error;

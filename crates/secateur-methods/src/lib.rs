@@ -1,0 +1,1 @@
+//! The literature of pruning.
