@@ -65,7 +65,7 @@ mod tests {
         };
         let samples = Samples::<Official>::new("t", images, labels).unwrap();
         let batch = samples.batch(&[1, 0], &Device::flex());
-        let pixels = batch.images.to_data().to_vec::<f32>().unwrap();
+        let pixels = batch.images.to_data().try_to_vec::<f32>().unwrap();
         assert_eq!(pixels, [0.2, 0.4, 0.0, 1.0]);
         assert_eq!(
             batch.labels.to_data().iter::<i64>().collect::<Vec<_>>(),

@@ -51,7 +51,7 @@ mod tests {
             assert!(net.fc1.weight.is_require_grad());
             let bias = net.fc1.bias.as_ref().unwrap().to_data();
             assert!(bias.iter::<f32>().all(|b| b == 0.0));
-            net.fc1.weight.to_data().to_vec::<f32>().unwrap()
+            net.fc1.weight.to_data().try_to_vec::<f32>().unwrap()
         };
         assert_eq!(weights(1), weights(1));
         assert_ne!(weights(1), weights(2));

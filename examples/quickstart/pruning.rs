@@ -91,7 +91,7 @@ impl ModuleMapper for Zeroing {
         }
         param.map(|old| {
             let dims = old.dims();
-            let mut weights = old.to_data().to_vec::<f32>().unwrap_or_default();
+            let mut weights = old.to_data().try_to_vec::<f32>().unwrap_or_default();
             let scores: Vec<f32> = match &mut self.lots {
                 Some(lots) => weights.iter().map(|_| lots.unit() as f32).collect(),
                 None => weights.iter().map(|weight| weight.abs()).collect(),

@@ -58,7 +58,7 @@ mod tests {
     use crate::nets::LeNet300;
 
     fn weights(student: &Student<LeNet300, Starter>) -> Vec<f32> {
-        student.model().fc2.weight.to_data().to_vec().unwrap()
+        student.model().fc2.weight.to_data().try_to_vec().unwrap()
     }
 
     #[test]
