@@ -60,6 +60,10 @@ pub enum ExampleError {
         why: burn::store::RecordError,
     },
 
+    /// The operating system gave no more threads.
+    #[error("cannot start a thread: {0}; end other programs")]
+    Thread(#[from] rayon::ThreadPoolBuildError),
+
     /// A command line that says nothing sensible.
     #[error("{0}; see --help")]
     Usage(String),

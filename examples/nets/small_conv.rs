@@ -7,17 +7,17 @@ use burn::prelude::*;
 
 use super::{Classifier, glorot};
 
-/// Two convolutions of 5x5 (16 and 32 filters), each followed by 2x2 max pooling and ReLU, then
-/// 512-128-10: 80,016 weights and 186 biases.
+/// Two convolutions of 5x5 (8 and 16 filters), each followed by 2x2 max pooling and ReLU, then
+/// 256-256-10: 71,496 weights and 290 biases.
 #[derive(Module, Debug)]
 pub struct SmallConv {
-    /// 1 to 16 channels, 5x5.
+    /// 1 to 8 channels, 5x5.
     pub conv1: Conv2d,
-    /// 16 to 32 channels, 5x5.
+    /// 8 to 16 channels, 5x5.
     pub conv2: Conv2d,
-    /// 512 to 128.
+    /// 256 to 256.
     pub fc1: Linear,
-    /// 128 to 10.
+    /// 256 to 10.
     pub fc2: Linear,
     pool: MaxPool2d,
     relu: Relu,
@@ -38,10 +38,10 @@ impl Classifier for SmallConv {
                 .init(device)
         };
         let net = Self {
-            conv1: conv(1, 16),
-            conv2: conv(16, 32),
-            fc1: linear(512, 128),
-            fc2: linear(128, 10),
+            conv1: conv(1, 8),
+            conv2: conv(8, 16),
+            fc1: linear(256, 256),
+            fc2: linear(256, 10),
             pool: MaxPool2dConfig::new([2, 2]).init(),
             relu: Relu::new(),
         };

@@ -26,16 +26,6 @@ pub(crate) enum Plan {
     Random,
 }
 
-impl Plan {
-    pub(crate) fn in_words(self) -> &'static str {
-        match self {
-            Self::Dense => "training with all weights",
-            Self::Gradual => "training while pruning",
-            Self::Random => "training a random tenth",
-        }
-    }
-}
-
 /// Carries out a [`Plan`] while the net learns.
 #[derive(Debug)]
 pub(crate) struct Pruning {

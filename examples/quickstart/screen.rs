@@ -81,7 +81,7 @@ impl Screen {
         // Most of the first climb would flatten the rest, so the scale starts 20 points below.
         let low = high - 20.0;
         let scale = format!("over the steps, {low:.0} to {high:.0} %");
-        writeln!(f, "  {:34} {:>8}   {scale}", "", "accuracy")?;
+        writeln!(f, "  {:38} {:>8}   {scale}", "", "accuracy")?;
         for outcome in &self.outcomes {
             let weights = LayerWeights::all(&outcome.layers);
             let kept = 100.0 - weights.sparsity();
@@ -91,7 +91,7 @@ impl Screen {
                 Plan::Random => format!("random: {kept:.0} % chosen by lot"),
             };
             let line = sparkline(&outcome.curve, low, high);
-            writeln!(f, "  {name:34} {:>6.1} %   {line}", outcome.accuracy())?;
+            writeln!(f, "  {name:38} {:>6.1} %   {line}", outcome.accuracy())?;
         }
         Ok(())
     }
@@ -126,7 +126,11 @@ fn write_paired(f: &mut fmt::Formatter<'_>, paired: &Paired, images: usize) -> f
         (true, true) => "the pruned net is worse, and not by chance",
         (true, false) => "the pruned net is better, and not by chance",
     };
-    writeln!(f, "Paired test (McNemar, mid-p): p = {p:.2}: {verdict}.")
+    let p = match *p {
+        tiny if tiny < 0.001 => "below 0.001".to_string(),
+        p => format!("{p:.3}"),
+    };
+    writeln!(f, "Paired test (McNemar, mid-p), p {p}: {verdict}.")
 }
 
 fn kilobytes(bytes: u64) -> f64 {

@@ -61,6 +61,11 @@ impl Recipe {
         }
     }
 
+    /// The same with another number of images a step.
+    pub fn with_batch(self, batch: usize) -> Self {
+        Self { batch, ..self }
+    }
+
     /// The same with another weight decay.
     pub fn with_weight_decay(self, weight_decay: f64) -> Self {
         Self {
