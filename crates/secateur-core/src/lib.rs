@@ -4,3 +4,6 @@
 
 pub mod bits;
 pub mod error;
+pub mod mask;
+pub mod mask_file;
+pub mod mask_set;
