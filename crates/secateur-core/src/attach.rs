@@ -369,3 +369,12 @@ impl ModuleMapper for Baker {
         param.map(|_| Tensor::from_data(TensorData::new(Vec::<bool>::new(), [0]), &device))
     }
 }
+
+/// scratch
+pub fn scratch_attach<M: Module>(model: &mut M, share: f64) {
+    let table = ParamTable::of(model);
+    let paths: Vec<String> = table.entries.iter().filter(|e| e.dims.len() > 1).map(|e| e.info.path.clone()).collect();
+    attach(model, &table, paths.iter().map(|s| s.as_str()), GradientFlow::Masked).unwrap();
+    let masks = table.entries.iter().filter(|e| e.dims.len() > 1).map(|e| (e.info.path.clone(), StoredMask { removed: (0..e.info.len()).map(|i| ((i as u64).wrapping_mul(0x9E3779B97F4A7C15) >> 40) as f64 / (1u64<<24) as f64 <= share).collect(), blocked: None })).collect();
+    write_masks(model, &masks);
+}
