@@ -4,3 +4,7 @@
 
 pub mod bits;
 pub mod error;
+pub mod pattern;
+pub mod rank;
+pub mod reduction;
+pub mod units;
