@@ -109,7 +109,8 @@ impl Remainder {
             Self::Partial => Rest::Smaller,
         };
         let empty = shape.contains(&0);
-        let uneven = (0..3).find(|&axis| size[axis] != 0 && shape[axis] % size[axis] != 0);
+        let uneven =
+            (0..3).find(|&axis| size[axis] != 0 && !shape[axis].is_multiple_of(size[axis]));
         match uneven {
             Some(axis) if self == Self::Error && !empty => Err(PruneError::PatternMismatch {
                 path: path.into(),

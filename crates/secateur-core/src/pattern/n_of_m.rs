@@ -109,7 +109,6 @@ impl KeepOf {
 
 impl NofM {
     /// How many of a group are kept; finish with [`of`](KeepOf::of).
-    #[expect(clippy::new_ret_no_self, reason = "reads as `keep(2).of(4)`")]
     pub fn keep(keep: usize) -> KeepOf {
         KeepOf { keep }
     }
