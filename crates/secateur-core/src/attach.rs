@@ -256,6 +256,8 @@ impl ModuleMapper for MaskWriter<'_> {
         };
         let bits = match field {
             MaskField::Removed => Some(&mask.removed),
+            // A zero-length second mask says that the gradient is dense, and stays so.
+            MaskField::Blocked if param.lazy_shape().num_elements() == 0 => None,
             MaskField::Blocked => mask.blocked.as_ref(),
         };
         let Some(bits) = bits else { return param };
@@ -370,11 +372,3 @@ impl ModuleMapper for Baker {
     }
 }
 
-/// scratch
-pub fn scratch_attach<M: Module>(model: &mut M, share: f64) {
-    let table = ParamTable::of(model);
-    let paths: Vec<String> = table.entries.iter().filter(|e| e.dims.len() > 1).map(|e| e.info.path.clone()).collect();
-    attach(model, &table, paths.iter().map(|s| s.as_str()), GradientFlow::Masked).unwrap();
-    let masks = table.entries.iter().filter(|e| e.dims.len() > 1).map(|e| (e.info.path.clone(), StoredMask { removed: (0..e.info.len()).map(|i| ((i as u64).wrapping_mul(0x9E3779B97F4A7C15) >> 40) as f64 / (1u64<<24) as f64 <= share).collect(), blocked: None })).collect();
-    write_masks(model, &masks);
-}

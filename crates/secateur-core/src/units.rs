@@ -153,6 +153,11 @@ impl Units {
         }
     }
 
+    /// Whether every element is a unit of its own, numbered by its index.
+    pub fn is_elementwise(&self) -> bool {
+        self.keep == 0 && matches!(&self.layout, Layout::Boxes { size, .. } if *size == [1; 3])
+    }
+
     /// How many members a pruned unit retains.
     pub fn keep(&self) -> usize {
         self.keep
@@ -304,6 +309,10 @@ impl Units {
             self.check_scores(element_scores)?;
         }
         self.check_mask(previous)?;
+        if self.is_elementwise() {
+            let kept = previous.and_then(|mask| mask.bits().zip_words(kept_units, |a, b| a & b));
+            return Mask::from_bits(self.shape, kept.unwrap_or_else(|| kept_units.clone()));
+        }
         let mut kept = match previous {
             Some(mask) => mask.bits().clone(),
             None => Bits::ones(self.elements_len()),
@@ -333,6 +342,9 @@ impl Units {
     /// [`PruneError::MaskShape`] if the mask is of another view.
     pub fn collapse(&self, mask: &Mask) -> Result<Bits, PruneError> {
         self.check_mask(Some(mask))?;
+        if self.is_elementwise() {
+            return Ok(mask.bits().clone());
+        }
         let standing = |unit| self.members(unit).filter(|&e| mask.bits().get(e)).count();
         Ok(Bits::from_fn(self.count(), |unit| {
             standing(unit) > self.keep
@@ -346,6 +358,9 @@ impl Units {
     /// [`PruneError::MaskShape`] if the mask is of another view.
     pub fn are_obeyed_by(&self, mask: &Mask) -> Result<bool, PruneError> {
         self.check_mask(Some(mask))?;
+        if self.is_elementwise() {
+            return Ok(true);
+        }
         Ok((0..self.count()).all(|unit| {
             let (mut all, mut kept) = (0, 0);
             self.members(unit).for_each(|element| {

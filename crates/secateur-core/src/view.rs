@@ -109,6 +109,14 @@ impl View {
         self.permute(storage, Direction::ToView)
     }
 
+    /// As [`to_view`](Self::to_view), without a copy when nothing has to move.
+    pub fn into_view<T: Copy + Send + Sync>(&self, storage: Vec<T>) -> Vec<T> {
+        if self.is_identity() {
+            return storage;
+        }
+        self.to_view(&storage)
+    }
+
     /// Elements in view order brought into storage order, the inverse of
     /// [`to_view`](Self::to_view).
     pub fn to_storage<T: Copy + Send + Sync>(&self, view: &[T]) -> Vec<T> {
