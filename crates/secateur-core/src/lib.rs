@@ -4,3 +4,4 @@
 
 pub mod bits;
 pub mod error;
+pub mod layers;
