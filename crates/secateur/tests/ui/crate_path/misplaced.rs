@@ -1,0 +1,10 @@
+use burn::nn::Linear;
+use secateur::Prune;
+
+#[derive(Prune)]
+struct Net {
+    #[prune(crate = "secateur")]
+    linear: Linear,
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use burn::nn::Linear;
+use secateur::Prune;
+
+#[derive(Prune)]
+enum Net {
+    #[prune(skipp)]
+    Dense(Linear),
+}
+
+fn main() {}
