@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     attach::MASK_NAME,
     error::PruneError,
+    layers::ParamSpec,
     view::{Layout, View},
 };
 
@@ -30,6 +31,8 @@ pub enum Role {
     NormShift,
     /// Mean or variance that a normalisation measured; never pruned.
     RunningStatistic,
+    /// A learned setting of an activation, such as the slope of a PReLU.
+    ActivationSlope,
     /// A vector or scalar whose use is not known.
     Other,
 }
@@ -155,6 +158,18 @@ impl ParamTable {
         }
     }
 
+    /// Takes over what layers say about their parameters.
+    pub(crate) fn apply_specs(&mut self, specs: &[(String, ParamSpec)]) {
+        for (path, spec) in specs {
+            if let Some(&index) = self.index.get(path) {
+                let entry = &mut self.entries[index];
+                entry.info.role = spec.role;
+                entry.layout = spec.layout;
+                entry.info.shape = entry.view(&entry.dims).shape();
+            }
+        }
+    }
+
     /// A transposed convolution's groups show in its bias: `[out]` against `[in, out / groups]`.
     fn resolve_groups(&mut self) {
         let biases: HashMap<String, usize> = self
@@ -183,6 +198,7 @@ impl ParamTable {
 fn classify(layer: &str, field: &str, rank: usize) -> (Role, Layout) {
     let transposed = Layout::InOut { groups: 1 };
     match (layer, field) {
+        ("PRelu", "alpha") => (Role::ActivationSlope, Layout::OutIn),
         ("Linear" | "Embedding", "weight") => (Role::Weight, transposed),
         (layer, "weight") if layer.starts_with("ConvTranspose") => (Role::Weight, transposed),
         (_, "running_mean" | "running_var") => (Role::RunningStatistic, Layout::OutIn),

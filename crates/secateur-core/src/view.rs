@@ -16,7 +16,19 @@ pub enum Layout {
         /// Groups of the transposed convolution, 1 otherwise.
         groups: usize,
     },
+    /// Any other order: the axes that count outputs and inputs; all remaining axes, in their
+    /// order, are the kernel. Axes that the parameter does not have, or one axis named twice, are
+    /// read as [`OutIn`](Self::OutIn).
+    Axes {
+        /// Index of the axis that counts outputs.
+        out: usize,
+        /// Index of the axis that counts inputs.
+        input: usize,
+    },
 }
+
+/// Most dimensions that a parameter can have in Burn.
+const MAX_RANK: usize = 8;
 
 /// The two-way map between a parameter's storage (row-major, the order of `Tensor::into_data`)
 /// and its view `(out, in, kernel)` (row-major as well).
@@ -35,6 +47,8 @@ pub enum Layout {
 pub struct View {
     shape: [usize; 3],
     layout: Layout,
+    /// The storage dimensions, which only [`Layout::Axes`] needs; ones past the rank.
+    dims: [usize; MAX_RANK],
 }
 
 impl View {
@@ -44,10 +58,20 @@ impl View {
     /// dimension are read as one group.
     pub fn new(dims: &[usize], layout: Layout) -> Self {
         let kernel = dims.iter().skip(2).product();
+        let mut stored = [1; MAX_RANK];
+        stored.iter_mut().zip(dims).for_each(|(to, from)| *to = *from);
+        let axis_exists = |axis: usize| axis < dims.len().min(MAX_RANK);
         let (shape, layout) = match (dims, layout) {
             ([], _) => ([1, 1, 1], Layout::OutIn),
             ([n], _) => ([*n, 1, 1], Layout::OutIn),
-            ([out, input, ..], Layout::OutIn) => ([*out, *input, kernel], Layout::OutIn),
+            (_, Layout::Axes { out, input })
+                if out != input && axis_exists(out) && axis_exists(input) =>
+            {
+                let rest = (0..dims.len()).filter(|axis| *axis != out && *axis != input);
+                let kernel = rest.map(|axis| dims[axis]).product();
+                ([dims[out], dims[input], kernel], layout)
+            }
+            ([out, input, ..], Layout::OutIn | Layout::Axes { .. }) => ([*out, *input, kernel], Layout::OutIn),
             ([input, out, ..], Layout::InOut { groups }) => {
                 let groups = if groups > 0 && input % groups == 0 {
                     groups
@@ -60,7 +84,11 @@ impl View {
                 )
             }
         };
-        Self { shape, layout }
+        Self {
+            shape,
+            layout,
+            dims: stored,
+        }
     }
 
     /// The view's shape `[out, in, kernel]`.
@@ -84,8 +112,9 @@ impl View {
             Layout::OutIn => true,
             Layout::InOut { groups } => {
                 let [out, input, _] = self.shape;
-                input == 1 && groups <= 1 || out == groups && groups <= 1
+                groups <= 1 && (input == 1 || out == 1)
             }
+            Layout::Axes { .. } => false,
         }
     }
 
@@ -98,6 +127,28 @@ impl View {
                 let out_of_group = out / groups;
                 let (group, o) = (o / out_of_group, o % out_of_group);
                 ((group * input + i) * out_of_group + o) * kernel + k
+            }
+            Layout::Axes {
+                out: out_axis,
+                input: in_axis,
+            } => {
+                // Walks the axes from the last, taking the kernel index apart on the way.
+                let (mut rest, mut stride, mut index) = (k, 1, 0);
+                for axis in (0..MAX_RANK).rev() {
+                    let size = self.dims[axis];
+                    let at = if axis == out_axis {
+                        o
+                    } else if axis == in_axis {
+                        i
+                    } else {
+                        let at = rest % size;
+                        rest /= size;
+                        at
+                    };
+                    index += at * stride;
+                    stride *= size;
+                }
+                index
             }
         }
     }
@@ -127,10 +178,19 @@ impl View {
         if self.is_identity() || source.len() != self.len() || source.is_empty() {
             return source.to_vec();
         }
-        let Layout::InOut { groups } = self.layout else {
-            return source.to_vec();
-        };
         let [out, input, kernel] = self.shape;
+        let Layout::InOut { groups } = self.layout else {
+            let mut target = source.to_vec();
+            let at = |index: usize| [index / kernel / input, index / kernel % input, index % kernel];
+            for index in 0..source.len() {
+                let stored = self.storage_index(at(index));
+                match direction {
+                    Direction::ToView => target[index] = source[stored],
+                    Direction::ToStorage => target[stored] = source[index],
+                }
+            }
+            return target;
+        };
         // Each group is the transpose of a matrix of kernels: `out/groups` by `in` in the view,
         // `in` by `out/groups` in storage.
         let (rows, cols) = match direction {
@@ -193,11 +253,17 @@ mod tests {
 
     fn layouts() -> impl Strategy<Value = (Vec<usize>, Layout)> {
         let groups = prop_oneof![Just(1usize), Just(2), Just(3)];
-        (groups, 0usize..5, 0usize..70, proptest::collection::vec(1usize..4, 0..3), any::<bool>())
-            .prop_map(|(groups, input, out, kernel, in_out)| {
+        (groups, 0usize..5, 0usize..70, proptest::collection::vec(1usize..4, 0..3), 0..4usize)
+            .prop_map(|(groups, input, out, kernel, layout)| {
                 let mut dims = vec![input * groups, out];
                 dims.extend(kernel);
-                let layout = if in_out { Layout::InOut { groups } } else { Layout::OutIn };
+                let last = dims.len() - 1;
+                let layout = match layout {
+                    0 => Layout::OutIn,
+                    1 => Layout::InOut { groups },
+                    2 => Layout::Axes { out: last, input: 0 },
+                    _ => Layout::Axes { out: 1, input: last },
+                };
                 (dims, layout)
             })
     }
@@ -241,6 +307,16 @@ mod tests {
         assert_eq!(view.shape(), [6, 2, 1]);
         assert_eq!(view.storage_index([4, 0, 0]), 2 * 3 + 1);
         assert_eq!(view.storage_index([4, 1, 0]), 3 * 3 + 1);
+    }
+
+    #[test]
+    fn experts_keep_their_kernel_between_the_named_axes() {
+        // 6 experts of [4, 8]: out is axis 2, in is axis 1, the expert is the kernel.
+        let view = View::new(&[6, 4, 8], Layout::Axes { out: 2, input: 1 });
+        assert_eq!(view.shape(), [8, 4, 6]);
+        assert_eq!(view.storage_index([7, 3, 5]), (5 * 4 + 3) * 8 + 7);
+        let nonsense = View::new(&[2, 3], Layout::Axes { out: 1, input: 1 });
+        assert_eq!(nonsense.shape(), [2, 3, 1]);
     }
 
     #[test]

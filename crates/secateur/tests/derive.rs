@@ -26,7 +26,7 @@ use burn::nn::{
 use burn::tensor::{Device, Tensor};
 use secateur::Prune;
 use secateur::layers::{
-    LayerMut, ParamRole, ParamSpec, Prunable, PrunableLayer, StorageLayout, attributes, layers_mut,
+    LayerMut, ParamSpec, Prunable, PrunableLayer, attributes, layers_mut,
 };
 
 /// The paths of all float parameters, as Burn writes them into records.
@@ -76,10 +76,9 @@ fn assert_as_recorded<M: Module + Prunable>(model: &mut M) {
     let burns: Vec<_> = recorded.iter().map(|(path, _)| path.clone()).collect();
     assert_eq!(paths(&params), burns);
     for ((path, shape), (_, spec)) in recorded.iter().zip(&params) {
-        let view = spec.layout.view_shape(shape);
-        let view = view.unwrap_or_else(|| panic!("{path}: {shape:?} is not {:?}", spec.layout));
+        let view = secateur::view::View::new(shape, spec.layout);
         let size: usize = shape.iter().product();
-        assert_eq!(view.iter().product::<usize>(), size, "{path}");
+        assert_eq!(view.len(), size, "{path}");
     }
 }
 
@@ -394,8 +393,8 @@ struct Transposed {
 
 impl PrunableLayer for Transposed {
     fn params(&self) -> Vec<ParamSpec> {
-        let layout = StorageLayout::OutInKernel;
-        vec![ParamSpec::new("weight", ParamRole::Weight, layout)]
+        let layout = secateur::core::view::Layout::OutIn;
+        vec![ParamSpec::new("weight", secateur::core::params::Role::Weight, layout)]
     }
 }
 

@@ -6,7 +6,9 @@ use burn::nn::conv::{
 };
 use burn::nn::{BatchNorm, Embedding, GroupNorm, InstanceNorm, LayerNorm, Linear, PRelu, RmsNorm};
 
-use super::{LayerMut, LayerWalk, ParamRole, ParamSpec, Prunable, StorageLayout};
+use super::{LayerMut, LayerWalk, ParamSpec, Prunable};
+use crate::params::Role;
+use crate::view::Layout;
 
 macro_rules! lent_whole {
     ($($layer:ident),* $(,)?) => {$(
@@ -48,21 +50,27 @@ impl Prunable for CrossAttention {
 
 /// What is known about the parameters of `layer`, in the order in which Burn visits them.
 pub(super) fn params(layer: &LayerMut<'_>) -> Vec<ParamSpec> {
-    use StorageLayout::{InOutKernel, OutInKernel};
+    let transposed = |groups| Layout::InOut { groups };
     match layer {
-        LayerMut::Linear(layer) => weight_and_bias(InOutKernel, layer.bias.is_some()),
-        LayerMut::Conv1d(layer) => weight_and_bias(OutInKernel, layer.bias.is_some()),
-        LayerMut::Conv2d(layer) => weight_and_bias(OutInKernel, layer.bias.is_some()),
-        LayerMut::Conv3d(layer) => weight_and_bias(OutInKernel, layer.bias.is_some()),
-        LayerMut::DeformConv2d(layer) => weight_and_bias(OutInKernel, layer.bias.is_some()),
-        LayerMut::ConvTranspose1d(layer) => weight_and_bias(InOutKernel, layer.bias.is_some()),
-        LayerMut::ConvTranspose2d(layer) => weight_and_bias(InOutKernel, layer.bias.is_some()),
-        LayerMut::ConvTranspose3d(layer) => weight_and_bias(InOutKernel, layer.bias.is_some()),
-        LayerMut::Embedding(_) => weight_and_bias(InOutKernel, false),
+        LayerMut::Linear(layer) => weight_and_bias(transposed(1), layer.bias.is_some()),
+        LayerMut::Conv1d(layer) => weight_and_bias(Layout::OutIn, layer.bias.is_some()),
+        LayerMut::Conv2d(layer) => weight_and_bias(Layout::OutIn, layer.bias.is_some()),
+        LayerMut::Conv3d(layer) => weight_and_bias(Layout::OutIn, layer.bias.is_some()),
+        LayerMut::DeformConv2d(layer) => weight_and_bias(Layout::OutIn, layer.bias.is_some()),
+        LayerMut::ConvTranspose1d(layer) => {
+            weight_and_bias(transposed(layer.groups), layer.bias.is_some())
+        },
+        LayerMut::ConvTranspose2d(layer) => {
+            weight_and_bias(transposed(layer.groups), layer.bias.is_some())
+        },
+        LayerMut::ConvTranspose3d(layer) => {
+            weight_and_bias(transposed(layer.groups), layer.bias.is_some())
+        },
+        LayerMut::Embedding(_) => weight_and_bias(transposed(1), false),
         LayerMut::BatchNorm(_) => {
             let mut specs = scale_and_shift(true, true);
-            specs.push(vector("running_mean", ParamRole::RunningStatistic));
-            specs.push(vector("running_var", ParamRole::RunningStatistic));
+            specs.push(vector("running_mean", Role::RunningStatistic));
+            specs.push(vector("running_var", Role::RunningStatistic));
             specs
         }
         LayerMut::GroupNorm(layer) => scale_and_shift(layer.gamma.is_some(), layer.beta.is_some()),
@@ -71,7 +79,7 @@ pub(super) fn params(layer: &LayerMut<'_>) -> Vec<ParamSpec> {
         }
         LayerMut::LayerNorm(layer) => scale_and_shift(true, layer.beta.is_some()),
         LayerMut::RmsNorm(_) => scale_and_shift(true, false),
-        LayerMut::PRelu(_) => vec![vector("alpha", ParamRole::ActivationSlope)],
+        LayerMut::PRelu(_) => vec![vector("alpha", Role::ActivationSlope)],
         LayerMut::Custom(layer) => layer.params(),
         LayerMut::Opaque { .. } => Vec::new(),
 
@@ -93,14 +101,14 @@ pub(super) fn params(layer: &LayerMut<'_>) -> Vec<ParamSpec> {
     }
 }
 
-fn vector(name: &'static str, role: ParamRole) -> ParamSpec {
-    ParamSpec::new(name, role, StorageLayout::Vector)
+fn vector(name: &'static str, role: Role) -> ParamSpec {
+    ParamSpec::new(name, role, Layout::OutIn)
 }
 
-fn weight_and_bias(layout: StorageLayout, has_bias: bool) -> Vec<ParamSpec> {
-    let mut specs = vec![ParamSpec::new("weight", ParamRole::Weight, layout)];
+fn weight_and_bias(layout: Layout, has_bias: bool) -> Vec<ParamSpec> {
+    let mut specs = vec![ParamSpec::new("weight", Role::Weight, layout)];
     if has_bias {
-        specs.push(vector("bias", ParamRole::Bias));
+        specs.push(vector("bias", Role::Bias));
     }
     specs
 }
@@ -108,10 +116,10 @@ fn weight_and_bias(layout: StorageLayout, has_bias: bool) -> Vec<ParamSpec> {
 fn scale_and_shift(has_scale: bool, has_shift: bool) -> Vec<ParamSpec> {
     let mut specs = Vec::with_capacity(2);
     if has_scale {
-        specs.push(vector("gamma", ParamRole::NormScale));
+        specs.push(vector("gamma", Role::NormScale));
     }
     if has_shift {
-        specs.push(vector("beta", ParamRole::NormShift));
+        specs.push(vector("beta", Role::NormShift));
     }
     specs
 }

@@ -47,7 +47,7 @@ pub use containers::{
     TransformerLayerMut, TransformerMut,
 };
 pub use layer::LayerMut;
-pub use spec::{ParamRole, ParamSpec, PrunableLayer, StorageLayout};
+pub use spec::{ParamSpec, PrunableLayer};
 pub use walk::{LayerWalk, Layers};
 
 /// A module whose layers can be reached by their types.

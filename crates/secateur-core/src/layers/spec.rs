@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use std::fmt::Debug;
 
 use super::{LayerMut, LayerWalk, Prunable};
+use crate::params::Role;
+use crate::view::Layout;
 
 /// A layer of your own: the one trait to implement for it.
 ///
@@ -15,7 +17,8 @@ use super::{LayerMut, LayerWalk, Prunable};
 /// ```
 /// use burn::module::{Module, Param};
 /// use burn::tensor::{Device, Tensor};
-/// use secateur_core::layers::{layers_mut, ParamRole, ParamSpec, PrunableLayer, StorageLayout};
+/// use secateur_core::layers::{layers_mut, ParamSpec, PrunableLayer};
+/// use secateur_core::{params::Role, view::Layout};
 ///
 /// /// `y = x W`, with a weight of shape `[d_output, d_input]`.
 /// #[derive(Module, Debug)]
@@ -25,7 +28,7 @@ use super::{LayerMut, LayerWalk, Prunable};
 ///
 /// impl PrunableLayer for TransposedLinear {
 ///     fn params(&self) -> Vec<ParamSpec> {
-///         vec![ParamSpec::new("weight", ParamRole::Weight, StorageLayout::OutInKernel)]
+///         vec![ParamSpec::new("weight", Role::Weight, Layout::OutIn)]
 ///     }
 /// }
 ///
@@ -63,89 +66,19 @@ pub struct ParamSpec {
     /// Name of the field, as in the record; for a parameter that lies deeper, its path below the layer.
     pub name: Cow<'static, str>,
     /// What the parameter is for.
-    pub role: ParamRole,
+    pub role: Role,
     /// How its axes map to a view.
-    pub layout: StorageLayout,
+    pub layout: Layout,
 }
 
 impl ParamSpec {
     /// Describes the parameter in the field `name`.
-    pub fn new(name: impl Into<Cow<'static, str>>, role: ParamRole, layout: StorageLayout) -> Self {
+    pub fn new(name: impl Into<Cow<'static, str>>, role: Role, layout: Layout) -> Self {
         Self {
             name: name.into(),
             role,
             layout,
         }
-    }
-}
-
-/// What a parameter is for; decides whether it is pruned when nobody says anything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ParamRole {
-    /// Multiplied with the layer's input: what is pruned by default.
-    Weight,
-    /// Added to the layer's output.
-    Bias,
-    /// Scale of a norm (gamma).
-    NormScale,
-    /// Shift of a norm (beta).
-    NormShift,
-    /// Measured while training and not learned; never pruned.
-    RunningStatistic,
-    /// A learned setting of an activation, such as the slope of a PReLU.
-    ActivationSlope,
-}
-
-/// How the axes of a stored parameter map to a view `(out, in, kernel)`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum StorageLayout {
-    /// `[out, in, kernel ..]`: convolutions, with `in` counted per group.
-    OutInKernel,
-    /// `[in, out, kernel ..]`: Burn's linear layers, its transposed convolutions (with `out` counted
-    /// per group) and its embeddings, which multiply a one-hot row of length `in`.
-    InOutKernel,
-    /// `[out]`: one value per output, such as biases and norms.
-    Vector,
-    /// Any other order: the axes that count outputs and inputs, and all remaining axes, in their
-    /// order, are the kernel.
-    Axes {
-        /// Index of the axis that counts outputs.
-        out: usize,
-        /// Index of the axis that counts inputs.
-        input: usize,
-    },
-}
-
-impl StorageLayout {
-    /// Which axes count outputs and inputs; [`Vector`](Self::Vector) has no inputs.
-    pub fn axes(self) -> (usize, Option<usize>) {
-        match self {
-            Self::OutInKernel => (0, Some(1)),
-            Self::InOutKernel => (1, Some(0)),
-            Self::Vector => (0, None),
-            Self::Axes { out, input } => (out, Some(input)),
-        }
-    }
-
-    /// The view's shape `(out, in, kernel)` of a parameter stored with shape `shape`, or `None` if it
-    /// lacks one of the axes, or counts outputs and inputs on the same one.
-    pub fn view_shape(self, shape: &[usize]) -> Option<[usize; 3]> {
-        let (out, input) = self.axes();
-        if input == Some(out) {
-            return None;
-        }
-        let size = |axis: usize| shape.get(axis).copied();
-        let kernel = (0..shape.len())
-            .filter(|&axis| axis != out && Some(axis) != input)
-            .map(|axis| shape[axis])
-            .product();
-        let inputs = match input {
-            Some(axis) => size(axis)?,
-            None => 1,
-        };
-        Some([size(out)?, inputs, kernel])
     }
 }
 
@@ -175,17 +108,5 @@ mod tests {
         assert_eq!(Plain.type_name(), "Plain");
         let generic = Generic::<Option<u8>>(std::marker::PhantomData);
         assert_eq!(generic.type_name(), "Generic<core::option::Option<u8>>");
-    }
-
-    #[test]
-    fn layouts_give_the_shape_of_the_view() {
-        use StorageLayout::*;
-        assert_eq!(OutInKernel.view_shape(&[8, 4, 3, 5]), Some([8, 4, 15]));
-        assert_eq!(InOutKernel.view_shape(&[4, 8]), Some([8, 4, 1]));
-        assert_eq!(Vector.view_shape(&[7]), Some([7, 1, 1]));
-        let experts = Axes { out: 2, input: 1 };
-        assert_eq!(experts.view_shape(&[6, 4, 8]), Some([8, 4, 6]));
-        assert_eq!(OutInKernel.view_shape(&[8]), None);
-        assert_eq!(Axes { out: 1, input: 1 }.view_shape(&[2, 2]), None);
     }
 }
