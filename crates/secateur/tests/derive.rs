@@ -489,8 +489,8 @@ fn attributes_are_resolved_by_path() {
 
 mod reexport {
     //! A crate that hides Secateur behind a name of its own.
-    pub mod pruning {
-        pub use secateur::__private;
+    pub(crate) mod pruning {
+        pub(crate) use secateur::__private;
     }
 }
 
