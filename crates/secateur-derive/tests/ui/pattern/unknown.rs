@@ -9,6 +9,8 @@ struct Net {
     invented: Linear,
     #[prune(pattern = 2)]
     number: Linear,
+    #[prune(pattern = "block 4x1 axis=in")]
+    option: Linear,
 }
 
 fn main() {}
