@@ -11,12 +11,32 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum PruneError {
     /// A path or pattern names no parameter of the model.
-    #[error("no parameter of this model matches `{path}`; {}", suggest(.known))]
+    #[error("no parameter of this model matches `{path}`; {}", suggest(.known, "float parameter"))]
     UnknownParameter {
         /// The path or pattern that was asked for.
         path: String,
         /// The model's parameter paths, nearest spelling first.
         known: Vec<String>,
+    },
+
+    /// A path names no layer of the model.
+    #[error("no layer of this model is at `{path}`; {}", suggest(.known, "layer that can be reached"))]
+    UnknownLayer {
+        /// The path that was asked for.
+        path: String,
+        /// The paths of the model's layers, nearest spelling first.
+        known: Vec<String>,
+    },
+
+    /// A layer was asked for that keeps its fields to itself.
+    #[error("`{path}` lies in a `{layer}`, which can be masked but not reached: {why}")]
+    OpaqueLayer {
+        /// The path that was asked for.
+        path: String,
+        /// The closed layer's type.
+        layer: String,
+        /// Why it is closed and what to use instead.
+        why: String,
     },
 
     /// Nothing in the model may be pruned.
@@ -209,9 +229,7 @@ pub enum PruneError {
     },
 
     /// More is to be pruned than there is.
-    #[error(
-        "`{path}` is asked to lose {asked} of its {available} units; {remedy}"
-    )]
+    #[error("`{path}` is asked to lose {asked} of its {available} units; {remedy}")]
     OverPruned {
         /// Parameter path, or `the model`.
         path: String,
@@ -329,10 +347,10 @@ impl PruneError {
     }
 }
 
-/// Lists a few known paths, or says that there are none.
-fn suggest(known: &[String]) -> String {
+/// Lists a few known paths of a kind of `thing`, or says that there are none.
+fn suggest(known: &[String], thing: &str) -> String {
     match known.len() {
-        0 => "the model has no float parameter".into(),
+        0 => format!("the model has no {thing}"),
         1 => format!("it has only `{}`", known[0]),
         n => {
             let shown: Vec<_> = known.iter().take(4).map(|p| format!("`{p}`")).collect();
@@ -366,6 +384,10 @@ mod tests {
             path: "fc.wieght".into(),
             known: vec!["fc.weight".into(), "fc.bias".into()],
         };
-        assert!(error.to_string().contains("did you mean one of `fc.weight`"));
+        assert!(
+            error
+                .to_string()
+                .contains("did you mean one of `fc.weight`")
+        );
     }
 }

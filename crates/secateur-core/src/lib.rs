@@ -1,6 +1,36 @@
-//! The vocabulary of Secateur.
+//! The vocabulary of Secateur: views, scores, patterns, allocations, schedules, masks, and the
+//! [`Pruner`](pruner::Pruner) that brings them together.
+//!
+//! Users add the facade crate `secateur`; this crate is what methods are written against.
 
 #![warn(missing_docs)]
 
+pub mod allocation;
+pub mod attach;
 pub mod bits;
 pub mod error;
+pub mod layers;
+pub mod magnitude;
+pub mod mask;
+pub mod mask_file;
+pub mod mask_op;
+pub mod mask_set;
+mod pack;
+pub mod params;
+pub mod path_pattern;
+pub mod pattern;
+pub mod penalty;
+pub mod pruner;
+pub mod random;
+pub mod rank;
+pub mod reduction;
+pub mod regrowth;
+pub mod schedule;
+pub mod scorer;
+pub mod selector;
+pub mod signal;
+pub mod target;
+pub mod treatment;
+pub mod units;
+pub mod view;
+pub mod weights;

@@ -1,1 +1,4 @@
 //! The literature of pruning.
+
+pub mod erk;
+pub mod lamp;

@@ -1,0 +1,379 @@
+//! Masks on a running model: attached, updated, read, and taken off again.
+
+use std::collections::BTreeMap;
+
+use burn::{
+    Tensor,
+    module::{
+        Devices, Module, ModuleMapper, ModuleVisitor, Param, Reparameterization, Reparameterizer,
+    },
+    tensor::{Bool, Device, TensorData},
+};
+
+use crate::{
+    error::PruneError,
+    mask_op::{GradientFlow, masked},
+    params::{Attached, ParamEntry, ParamTable},
+};
+
+/// The path component under which a parameter's mask is recorded: `fc.weight.mask.removed`.
+pub const MASK_NAME: &str = "mask";
+
+/// The mask on a parameter: a [`Reparameterization`] that makes removed elements exactly +0.0.
+///
+/// Burn clones, records, moves and validates it with the parameter. Its tensors are Bool, so that
+/// `num_params` does not count them and no optimizer trains them. `removed` is flat, in storage
+/// order, true where an element is gone; it takes one byte (on some devices four) an element,
+/// against one bit in a [`Mask`](crate::mask::Mask).
+#[derive(Clone, Debug)]
+pub struct AttachedMask {
+    /// `None` once the mask is spent: it was baked into the weight and must no longer act, be
+    /// visited or be recorded, but Burn offers no way to take it off this one parameter.
+    state: Option<MaskState>,
+}
+
+#[derive(Module, Debug)]
+struct MaskState {
+    /// `[elements]`, true where the effective weight is zero.
+    removed: Param<Tensor<1, Bool>>,
+    /// Where the gradient is stopped: `None` where `removed` is true, zero-length nowhere,
+    /// otherwise `[elements]`.
+    blocked: Option<Param<Tensor<1, Bool>>>,
+}
+
+impl AttachedMask {
+    fn keep_all(len: usize, flow: GradientFlow, device: &Device) -> Self {
+        let nothing = |n| Param::initialized(burn::module::ParamId::new(), none_removed(n, device));
+        Self {
+            state: Some(MaskState {
+                removed: nothing(len),
+                blocked: match flow {
+                    GradientFlow::Masked => None,
+                    GradientFlow::Dense => Some(nothing(0)),
+                    GradientFlow::Backward => Some(nothing(len)),
+                },
+            }),
+        }
+    }
+}
+
+fn none_removed(len: usize, device: &Device) -> Tensor<1, Bool> {
+    Tensor::from_data(TensorData::new(vec![false; len], [len]), device)
+}
+
+impl Reparameterization for AttachedMask {
+    const NAME: &'static str = MASK_NAME;
+
+    fn apply<const D: usize>(&self, base: Tensor<D>) -> Tensor<D> {
+        let Some(state) = &self.state else {
+            return base;
+        };
+        let shape = base.shape();
+        let removed = state.removed.val().reshape(shape.clone());
+        let blocked = match &state.blocked {
+            None => Some(removed.clone()),
+            Some(blocked) if blocked.lazy_shape().num_elements() == 0 => None,
+            Some(blocked) => Some(blocked.val().reshape(shape)),
+        };
+        masked(base, removed, blocked)
+    }
+}
+
+impl Module for AttachedMask {
+    fn collect_devices(&self, devices: Devices) -> Devices {
+        match &self.state {
+            Some(state) => state.collect_devices(devices),
+            None => devices,
+        }
+    }
+
+    fn fork(self, device: &Device) -> Self {
+        Self {
+            state: self.state.map(|state| state.fork(device)),
+        }
+    }
+
+    fn to_device(self, device: &Device) -> Self {
+        Self {
+            state: self.state.map(|state| state.to_device(device)),
+        }
+    }
+
+    fn materialize(self) -> Self {
+        self
+    }
+
+    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+        if let Some(state) = &self.state {
+            state.visit(visitor);
+        }
+    }
+
+    fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
+        let state = self.state.map(|state| state.map(mapper));
+        Self {
+            // `detach` maps the mask to length zero: parameters without elements carry no mask.
+            state: state.filter(|state| state.removed.lazy_shape().num_elements() > 0),
+        }
+    }
+
+    fn valid(&self) -> Self {
+        Self {
+            state: self.state.as_ref().map(Module::valid),
+        }
+    }
+
+    fn train(self) -> Self {
+        Self {
+            state: self.state.map(Module::train),
+        }
+    }
+}
+
+/// A flat mask for a parameter, in storage order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StoredMask {
+    /// True where the element is gone.
+    pub removed: Vec<bool>,
+    /// True where the gradient is stopped, for [`GradientFlow::Backward`].
+    pub blocked: Option<Vec<bool>>,
+}
+
+/// The gradient flow of an attached mask with these tensors.
+fn flow_of(backward: Option<usize>) -> GradientFlow {
+    match backward {
+        None => GradientFlow::Masked,
+        Some(0) => GradientFlow::Dense,
+        Some(_) => GradientFlow::Backward,
+    }
+}
+
+/// Checks that `entry` carries a mask that passes gradients as `flow` says.
+///
+/// `Ok(false)` means that it carries nothing yet.
+pub(crate) fn check_attached(entry: &ParamEntry, flow: GradientFlow) -> Result<bool, PruneError> {
+    let path = entry.info.path.clone();
+    match &entry.attached {
+        Attached::Nothing => Ok(false),
+        Attached::Foreign(name) => Err(PruneError::Reparameterized {
+            path,
+            name: name.clone(),
+        }),
+        Attached::Mask { len: 0, .. } => Err(PruneError::Finished { path }),
+        Attached::Mask { backward, .. } if flow_of(*backward) != flow => {
+            Err(PruneError::GradientFlow {
+                path,
+                found: flow_of(*backward).to_string(),
+                wanted: flow.to_string(),
+            })
+        }
+        Attached::Mask { .. } => Ok(true),
+    }
+}
+
+/// Puts keep-all masks on the named parameters (and every field tied to them) that have none.
+///
+/// Parameters that are not initialised stay so. Nothing changes when any parameter is refused.
+pub(crate) fn attach<'a, M: Module>(
+    model: &mut M,
+    table: &ParamTable,
+    paths: impl IntoIterator<Item = &'a str>,
+    flow: GradientFlow,
+) -> Result<(), PruneError> {
+    let mut wanted = Vec::new();
+    for path in paths {
+        let entry = table.find(path)?;
+        if entry.info.is_empty() || check_attached(entry, flow)? {
+            continue;
+        }
+        wanted.push(path.to_string());
+        wanted.extend(entry.tied.iter().cloned());
+    }
+    if !wanted.is_empty() {
+        *model = model
+            .clone()
+            .apply_reparameterization(Attacher { wanted, flow });
+    }
+    Ok(())
+}
+
+struct Attacher {
+    wanted: Vec<String>,
+    flow: GradientFlow,
+}
+
+impl Reparameterizer for Attacher {
+    type Reparam = AttachedMask;
+
+    fn reparameterize<const D: usize>(
+        &mut self,
+        path: &str,
+        param: Param<Tensor<D>>,
+    ) -> (Param<Tensor<D>>, Option<Self::Reparam>) {
+        let mask = self.wanted.iter().any(|wanted| wanted == path).then(|| {
+            let len = param.lazy_shape().num_elements();
+            AttachedMask::keep_all(len, self.flow, &param.lazy_device())
+        });
+        (param, mask)
+    }
+}
+
+/// Replaces the tensors of attached masks. Keys are parameter paths; fields tied to a parameter
+/// need an entry of their own.
+pub(crate) fn write_masks<M: Module>(model: &mut M, masks: &BTreeMap<String, StoredMask>) {
+    if masks.is_empty() {
+        return;
+    }
+    *model = model.clone().map(&mut MaskWriter {
+        path: Vec::new(),
+        masks,
+    });
+}
+
+struct MaskWriter<'a> {
+    path: Vec<String>,
+    masks: &'a BTreeMap<String, StoredMask>,
+}
+
+impl ModuleMapper for MaskWriter<'_> {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.into());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn map_bool<const D: usize>(
+        &mut self,
+        param: Param<Tensor<D, Bool>>,
+    ) -> Param<Tensor<D, Bool>> {
+        let Some((owner, field)) = mask_field(&self.path) else {
+            return param;
+        };
+        let Some(mask) = self.masks.get(&owner) else {
+            return param;
+        };
+        let bits = match field {
+            MaskField::Removed => Some(&mask.removed),
+            // A zero-length second mask says that the gradient is dense, and stays so.
+            MaskField::Blocked if param.lazy_shape().num_elements() == 0 => None,
+            MaskField::Blocked => mask.blocked.as_ref(),
+        };
+        let Some(bits) = bits else { return param };
+        let device = param.lazy_device();
+        let data = TensorData::new(bits.clone(), [bits.len()]);
+        param.map(|_| Tensor::from_data(data, &device))
+    }
+}
+
+enum MaskField {
+    Removed,
+    Blocked,
+}
+
+/// Splits `fc.weight.mask.removed` into the parameter's path and the mask's field.
+fn mask_field(path: &[String]) -> Option<(String, MaskField)> {
+    let [owner @ .., name, field] = path else {
+        return None;
+    };
+    let field = match field.as_str() {
+        "removed" => MaskField::Removed,
+        "blocked" => MaskField::Blocked,
+        _ => return None,
+    };
+    (name == MASK_NAME).then(|| (owner.join("."), field))
+}
+
+/// Reads the attached masks (true = removed, storage order) by parameter path.
+pub(crate) fn read_masks<M: Module>(model: &M) -> BTreeMap<String, Vec<bool>> {
+    let mut reader = MaskReader::default();
+    model.visit(&mut reader);
+    reader.masks
+}
+
+#[derive(Default)]
+struct MaskReader {
+    path: Vec<String>,
+    masks: BTreeMap<String, Vec<bool>>,
+}
+
+impl ModuleVisitor for MaskReader {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.into());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_bool<const D: usize>(&mut self, param: &Param<Tensor<D, Bool>>) {
+        if let Some((owner, MaskField::Removed)) = mask_field(&self.path) {
+            let data = param.val().into_data();
+            // Some devices keep a Bool in four bytes.
+            let removed = match data.as_slice::<bool>() {
+                Ok(removed) => removed.to_vec(),
+                Err(_) => data.iter::<bool>().collect(),
+            };
+            self.masks.insert(owner, removed);
+        }
+    }
+}
+
+/// Bakes the zeros into the weights and takes all masks off.
+///
+/// Reparameterizations of others stay as they are: beside one, our masks are spent instead of
+/// taken off, because Burn's `materialize` would fold the other one too.
+pub(crate) fn detach<M: Module>(model: &mut M, table: &ParamTable) {
+    let is_foreign = |entry: &ParamEntry| matches!(entry.attached, Attached::Foreign(_));
+    if !table.entries.iter().any(is_foreign) {
+        *model = model.clone().materialize();
+        return;
+    }
+    let mut baker = Baker {
+        path: Vec::new(),
+        masks: read_masks(model),
+    };
+    *model = model.clone().map(&mut baker);
+}
+
+struct Baker {
+    path: Vec<String>,
+    masks: BTreeMap<String, Vec<bool>>,
+}
+
+impl ModuleMapper for Baker {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.into());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(removed) = self.masks.remove(&self.path.join(".")) else {
+            return param;
+        };
+        let n = removed.len();
+        param.map(|base| {
+            let removed = Tensor::<1, Bool>::from_data(TensorData::new(removed, [n]), &base.device())
+                .reshape(base.shape());
+            let require_grad = base.is_require_grad();
+            let baked = base.detach().mask_fill(removed, 0.0);
+            if require_grad { baked.require_grad() } else { baked }
+        })
+    }
+
+    fn map_bool<const D: usize>(
+        &mut self,
+        param: Param<Tensor<D, Bool>>,
+    ) -> Param<Tensor<D, Bool>> {
+        if mask_field(&self.path).is_none() {
+            return param;
+        }
+        let device = param.lazy_device();
+        param.map(|_| Tensor::from_data(TensorData::new(Vec::<bool>::new(), [0]), &device))
+    }
+}
+

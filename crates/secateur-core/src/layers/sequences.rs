@@ -1,0 +1,52 @@
+//! Options, vectors, arrays and tuples of modules, walked as Burn visits them.
+
+use super::{LayerWalk, Prunable};
+
+impl<T: Prunable> Prunable for Option<T> {
+    fn collect_layers<'a>(&'a mut self, walk: &mut LayerWalk<'a>) {
+        if let Some(module) = self {
+            module.collect_layers(walk);
+        }
+    }
+}
+
+impl<T: Prunable> Prunable for Vec<T> {
+    fn collect_layers<'a>(&'a mut self, walk: &mut LayerWalk<'a>) {
+        self.as_mut_slice().collect_layers(walk);
+    }
+}
+
+impl<T: Prunable, const N: usize> Prunable for [T; N] {
+    fn collect_layers<'a>(&'a mut self, walk: &mut LayerWalk<'a>) {
+        self.as_mut_slice().collect_layers(walk);
+    }
+}
+
+impl<T: Prunable> Prunable for [T] {
+    fn collect_layers<'a>(&'a mut self, walk: &mut LayerWalk<'a>) {
+        for (index, module) in self.iter_mut().enumerate() {
+            walk.field(&index.to_string(), module);
+        }
+    }
+}
+
+/// As many elements as Burn's `Module` has.
+macro_rules! tuple {
+    ($($module:ident $index:tt),+) => {
+        impl<$($module: Prunable),+> Prunable for ($($module,)+) {
+            fn collect_layers<'a>(&'a mut self, walk: &mut LayerWalk<'a>) {
+                $(walk.field(stringify!($index), &mut self.$index);)+
+            }
+        }
+    };
+}
+
+tuple!(A 0, B 1);
+tuple!(A 0, B 1, C 2);
+tuple!(A 0, B 1, C 2, D 3);
+tuple!(A 0, B 1, C 2, D 3, E 4);
+tuple!(A 0, B 1, C 2, D 3, E 4, F 5);
+tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
+tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
+tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8);
+tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9);

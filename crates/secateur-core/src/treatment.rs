@@ -1,0 +1,53 @@
+//! What becomes of removed values, of regrown ones, and of the gradient under a mask.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{mask_op::GradientFlow, weights::Weights};
+
+/// What becomes of a value when its element is removed. The effective weight is exactly +0.0 in
+/// any case; this is about the stored value under the mask.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Removed {
+    /// It stays as it was and gets no gradient. An optimizer's momentum or weight decay may still
+    /// move it, unseen.
+    #[default]
+    Frozen,
+    /// It goes on learning from the gradient of the effective weight, unseen, and may earn its
+    /// way back (dynamic network surgery, soft filter pruning).
+    Learning,
+    /// It is set to zero.
+    Zeroed,
+}
+
+/// What value an element has when it comes back.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Regrown {
+    /// Zero (RigL, SET).
+    #[default]
+    Zero,
+    /// Whatever is stored under the mask.
+    Kept,
+    /// The value it has in a record, say at initialisation.
+    From(Weights),
+}
+
+/// How a pruner treats values and gradients around its masks.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Treatment {
+    /// Removed values.
+    pub removed: Removed,
+    /// Regrown values.
+    pub regrown: Regrown,
+    /// The gradient. [`Removed::Learning`] asks for [`GradientFlow::Dense`] whatever stands here.
+    pub gradient: GradientFlow,
+}
+
+impl Treatment {
+    /// How the gradient passes the attached masks.
+    pub fn flow(&self) -> GradientFlow {
+        match (self.removed, self.gradient) {
+            (Removed::Learning, GradientFlow::Masked) => GradientFlow::Dense,
+            (_, flow) => flow,
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Tests that join the rooms: models, masks, training, files.
+//!
+//! `SECATEUR_DEVICE` chooses the device: `flex` (default), `ndarray` or `wgpu`.
+
+mod attachment;
+mod device;
+mod nets;
+mod pruning;
