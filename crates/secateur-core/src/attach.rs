@@ -309,7 +309,12 @@ impl ModuleVisitor for MaskReader {
 
     fn visit_bool<const D: usize>(&mut self, param: &Param<Tensor<D, Bool>>) {
         if let Some((owner, MaskField::Removed)) = mask_field(&self.path) {
-            let removed = param.val().into_data().iter::<bool>().collect();
+            let data = param.val().into_data();
+            // Some devices keep a Bool in four bytes.
+            let removed = match data.as_slice::<bool>() {
+                Ok(removed) => removed.to_vec(),
+                Err(_) => data.iter::<bool>().collect(),
+            };
             self.masks.insert(owner, removed);
         }
     }

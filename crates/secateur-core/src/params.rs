@@ -99,7 +99,6 @@ pub(crate) enum Attached {
 #[derive(Clone, Debug)]
 pub(crate) struct ParamEntry {
     pub info: ParamInfo,
-    pub id: ParamId,
     pub dims: Vec<usize>,
     pub layout: Layout,
     /// Other paths that share the parameter's id.
@@ -275,7 +274,6 @@ impl ModuleVisitor for TableVisitor {
                 layer: layer.into(),
                 ..ParamInfo::default()
             },
-            id: param.id,
             dims,
             layout,
             tied: Vec::new(),
