@@ -3,6 +3,9 @@
 #![warn(missing_docs)]
 #![allow(rustdoc::broken_intra_doc_links)]
 
+#[cfg(doctest)]
+mod book;
+
 pub use secateur_core as core;
 pub use secateur_core::{
     allocation, attach, bits, error, layers, magnitude, mask, mask_file, mask_op, mask_set, params,
