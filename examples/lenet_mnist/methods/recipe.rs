@@ -12,3 +12,9 @@ pub(crate) fn from_scratch(job: &Job) -> Recipe {
         Net::LeNet5 => Recipe::from_scratch(job.epochs).with_learning_rate(0.02),
     }
 }
+
+/// Retraining after a cut: a constant tenth of the net's learning rate (Han et al. 2015).
+pub(crate) fn retrain(job: &Job, epochs: usize) -> Recipe {
+    let rate = from_scratch(job).learning_rate / 10.0;
+    Recipe::retrain(epochs).with_learning_rate(rate)
+}
