@@ -68,7 +68,10 @@ impl Weights {
     /// # Errors
     /// [`PruneError::Io`].
     pub fn save(&self, file: impl AsRef<Path>) -> Result<(), PruneError> {
-        let tensors = self.tensors.iter().map(|(path, data)| (path.clone(), data.clone()));
+        let tensors = self
+            .tensors
+            .iter()
+            .map(|(path, data)| (path.clone(), data.clone()));
         pack::Container::new("weights", 1)
             .with_tensors(tensors)
             .save(file.as_ref())
@@ -92,6 +95,8 @@ pub(crate) trait FloatParam {
     fn data(&self) -> TensorData;
     /// The stored value's dimensions, initialising the parameter if need be.
     fn dims(&self) -> Vec<usize>;
+    /// Whether it is stored the other way round than it is recorded.
+    fn is_column_major(&self) -> bool;
     /// Whether the parameter asks for gradients.
     fn is_trained(&self) -> bool;
     /// Its gradient, if the backward pass reached it.
@@ -105,6 +110,10 @@ impl<const D: usize> FloatParam for Param<Tensor<D>> {
 
     fn dims(&self) -> Vec<usize> {
         self.base().dims().to_vec()
+    }
+
+    fn is_column_major(&self) -> bool {
+        crate::params::is_column_major(self)
     }
 
     fn is_trained(&self) -> bool {
