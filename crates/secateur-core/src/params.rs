@@ -321,8 +321,8 @@ pub(crate) fn layer_name(container: &str) -> &str {
         .map_or(container, |(_, name)| name)
 }
 
-/// Whether a parameter is stored the other way round than it is recorded, as the weight of a
-/// column-major `Linear` is.
+/// Whether a parameter is recorded the other way round than it lies in the model, as the weight of
+/// a column-major `Linear` is: recorded `[out, in]`, held `[in, out]`.
 ///
 /// Asks the parameter's own load mapper, with two elements, so nothing is initialised.
 pub(crate) fn is_column_major<const D: usize>(param: &Param<Tensor<D>>) -> bool {

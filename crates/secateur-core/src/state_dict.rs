@@ -175,15 +175,17 @@ impl StateDict {
             return Err(self.mismatch(value_name, why));
         };
         let is_linear = slot.layer == "Linear" && slot.dims.len() == 2;
+        // Burn records a column-major `Linear` as PyTorch does.
+        let is_transposed = is_linear && !slot.column_major;
         let mut dims = slot.dims.clone();
-        if is_linear {
+        if is_transposed {
             dims.reverse();
         }
         self.check_shape(value_name, value, &dims)?;
         if matches!(value.dtype(), DType::QFloat(_)) {
             return Err(self.mismatch(value_name, "it is quantized"));
         }
-        let recorded = if is_linear {
+        let recorded = if is_transposed {
             transposed(value)
         } else {
             value.clone()
@@ -200,8 +202,8 @@ impl StateDict {
             let data = &self.tensors[&mask];
             self.check_shape(&mask, data, &dims)?;
             let mut removed = self.removed(&mask, data)?;
-            // Masks lie flat in the order of the stored weight.
-            if is_linear && !slot.column_major {
+            // Masks lie flat in the order of the weight in the model, `[in, out]` in both layouts.
+            if is_linear {
                 removed = flipped(&removed, dims[1]);
             }
             let len = removed.len();

@@ -51,7 +51,7 @@ use crate::{
     rank::{RankRow, keep_largest, pooled_counts},
     scorer::check_scores,
     target::share_of,
-    view::{Layout, View},
+    view::View,
     weights::{to_f32, visit_floats},
 };
 
@@ -403,32 +403,26 @@ fn hold<M: Module, P: AsRef<str>>(model: &M, paths: &[P]) -> Result<Vec<Held>, P
     let mut data = BTreeMap::new();
     visit_floats(model, |path, tensor| {
         if wanted.contains(path) {
-            data.insert(path.to_string(), (tensor.data(), tensor.is_column_major()));
+            data.insert(path.to_string(), tensor.data());
         }
     });
     let removed = attach::read_masks(model);
     let mut held = Vec::new();
     for entry in &table.entries {
         let path = &entry.info.path;
-        let Some((own, column_major)) = data.get(path) else {
+        let Some(own) = data.get(path) else {
             continue;
         };
         for tied in &entry.tied {
-            if data.get(tied).is_some_and(|(other, _)| other != own) {
+            if data.get(tied).is_some_and(|other| other != own) {
                 return Err(PruneError::TiedMismatch {
                     first: path.clone(),
                     second: tied.clone(),
                 });
             }
         }
-        // A column-major matrix is stored as its view is.
-        let layout = if *column_major {
-            Layout::OutIn
-        } else {
-            entry.layout
-        };
         let stored = own.shape().as_slice();
-        let view = View::new(stored, layout);
+        let view = View::new(stored, entry.layout);
         let mut weight = view.into_view(to_f32(path, own)?);
         let mask = match removed.get(path) {
             Some(removed) => {

@@ -95,8 +95,6 @@ pub(crate) trait FloatParam {
     fn data(&self) -> TensorData;
     /// The stored value's dimensions, initialising the parameter if need be.
     fn dims(&self) -> Vec<usize>;
-    /// Whether it is stored the other way round than it is recorded.
-    fn is_column_major(&self) -> bool;
     /// Whether the parameter asks for gradients.
     fn is_trained(&self) -> bool;
     /// Its gradient, if the backward pass reached it.
@@ -110,10 +108,6 @@ impl<const D: usize> FloatParam for Param<Tensor<D>> {
 
     fn dims(&self) -> Vec<usize> {
         self.base().dims().to_vec()
-    }
-
-    fn is_column_major(&self) -> bool {
-        crate::params::is_column_major(self)
     }
 
     fn is_trained(&self) -> bool {

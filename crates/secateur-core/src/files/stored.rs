@@ -108,7 +108,7 @@ pub(crate) struct Slot {
     pub kind: Kind,
     /// The shape in which it is recorded.
     pub dims: Vec<usize>,
-    /// Whether it is stored the other way round than it is recorded.
+    /// Whether it is recorded the other way round than it lies in the model.
     pub column_major: bool,
     pub device: Device,
 }
@@ -302,6 +302,12 @@ impl StoredModel {
         }
         let dims = data.shape().as_slice();
         if dims != slot.dims {
+            let mut reversed = dims.to_vec();
+            reversed.reverse();
+            if slot.layer == "Linear" && reversed == slot.dims {
+                let why = "the file holds it transposed, as `Linear` does with its other layout";
+                return Err(self.mismatch(&slot.path, why));
+            }
             let why = format!("the model's shape is {:?}, the file's {dims:?}", slot.dims);
             return Err(self.mismatch(&slot.path, why));
         }
