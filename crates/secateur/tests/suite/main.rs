@@ -4,5 +4,8 @@
 
 mod attachment;
 mod device;
+mod files;
 mod nets;
 mod pruning;
+mod state_dict;
+mod torch;
