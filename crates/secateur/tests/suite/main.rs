@@ -4,5 +4,6 @@
 
 mod attachment;
 mod device;
+mod methods;
 mod nets;
 mod pruning;
