@@ -1,7 +1,7 @@
 //! The methods of the literature on a net that trains: counts, order, exchanges, exact zeros.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
 };
 
@@ -20,8 +20,17 @@ use secateur::{
 
 use crate::{
     device::training_device,
-    nets::{Mlp, noise, values},
+    nets::{Mlp, filled, noise, values},
 };
+
+/// A net whose biases are the same each time too.
+fn net() -> Mlp {
+    let device = training_device();
+    let mut net = Mlp::new(&device);
+    net.fc1.bias = Some(filled("bias 1", [8], &device));
+    net.fc2.bias = Some(filled("bias 2", [3], &device));
+    net
+}
 
 fn input() -> Tensor<2> {
     noise("x", [16, 6], &training_device())
@@ -95,7 +104,7 @@ fn largest(values: &[f32], candidates: impl Iterator<Item = usize>, n: usize) ->
 
 #[test]
 fn snip_prunes_once_before_training() {
-    let mut model = Mlp::new(&training_device());
+    let mut model = net();
     let (w, g) = (weights(&model).concat(), gradient_values(&model).concat());
     let sensitivity: Vec<f32> = w.iter().zip(&g).map(|(w, g)| w * g).collect();
     // 75 % of 48 + 24 go.
@@ -119,7 +128,7 @@ fn snip_prunes_once_before_training() {
 
 #[test]
 fn snip_can_count_biases_in() {
-    let mut model = Mlp::new(&training_device());
+    let mut model = net();
     let mut pruner = snip_with_biases(0.5).init(&model).unwrap();
     pruner.observe(&model, &gradients(&model)).unwrap();
     // 48 + 8 + 24 + 3 = 83, half of which is 41.5: 42 go.
@@ -129,7 +138,7 @@ fn snip_can_count_biases_in() {
 
 #[test]
 fn weight_taylor_prunes_what_it_observed_since_the_last_time() {
-    let mut model = Mlp::new(&training_device());
+    let mut model = net();
     let schedule = Linear::new(0.75).between(1..=5).every(2);
     let mut pruner = weight_taylor(schedule).init(&model).unwrap();
     let mut last = pruner.masks(&model).unwrap();
@@ -177,7 +186,7 @@ impl Selector for Scores {
 #[test]
 fn fisher_does_not_depend_on_how_examples_were_batched() {
     let device = training_device();
-    let model = Mlp::new(&device);
+    let model = net();
     let examples: Tensor<2> = noise("examples", [100, 6], &device);
     let row = |batch: &Tensor<2>, i: usize| batch.clone().slice([i..i + 1, 0..6]);
 
@@ -227,7 +236,7 @@ fn fisher_does_not_depend_on_how_examples_were_batched() {
 
 #[test]
 fn han_prunes_trained_layers_and_retrains() {
-    let mut model = train(Mlp::new(&training_device()), 3);
+    let mut model = train(net(), 3);
     // 0.8 standard deviations of each layer, numpy's way.
     let want = weights(&model).map(|w| {
         let n = w.len() as f64;
@@ -267,7 +276,7 @@ fn han_prunes_trained_layers_and_retrains() {
 
 #[test]
 fn agp_walks_up_the_cubic() {
-    let mut model = Mlp::new(&training_device());
+    let mut model = net();
     let mut pruner = agp(0.875, Window::new(2..=10).every(4))
         .init(&model)
         .unwrap();
@@ -293,7 +302,7 @@ fn agp_walks_up_the_cubic() {
 
 #[test]
 fn a_lottery_ticket_goes_back_to_the_start_each_round() {
-    let mut model = Mlp::new(&training_device());
+    let mut model = net();
     let start = weights(&model);
     let config = lottery(0.5, 3, "fc2.weight").unwrap();
     let mut ticket = LotteryTicket::new(config, &model).unwrap();
@@ -329,8 +338,8 @@ fn a_lottery_ticket_goes_back_to_the_start_each_round() {
     assert_eq!(counts, [[24, 18], [12, 13], [6, 10]]);
     assert_eq!(ticket.rounds_left(), 0);
 
-    let fresh_values = stored(&train(Mlp::new(&training_device()), 1));
-    let mut fresh = train(Mlp::new(&training_device()), 1);
+    let mut fresh = train(net(), 1);
+    let fresh_values = stored(&fresh);
     ticket.wear(&model, &mut fresh).unwrap();
     assert_eq!(ticket.pruner().masks(&fresh).unwrap(), last);
     assert_eq!(stored(&fresh), fresh_values);
@@ -338,7 +347,7 @@ fn a_lottery_ticket_goes_back_to_the_start_each_round() {
 
 #[test]
 fn rigl_exchanges_by_dense_gradients_without_an_update() {
-    let mut model = Mlp::new(&training_device());
+    let mut model = net();
     // Erdős-Rényi: 36 of 72 in proportion to 8 + 6 and 3 + 8: 20.16 and 15.84.
     let counts = [20, 16];
     let mut pruner = rigl(0.5, 4, 12).with_seed(1).init(&model).unwrap();
@@ -350,6 +359,7 @@ fn rigl_exchanges_by_dense_gradients_without_an_update() {
     let momentum = SgdConfig::new().with_momentum(Some(MomentumConfig::new()));
     let mut sgd = momentum.init();
     let mut exchanges = Vec::new();
+    let mut ever_kept = [BTreeSet::new(), BTreeSet::new()];
     for step in 1..16 {
         let mut plain = model.clone();
         pruner.clone().finish(&mut plain).unwrap();
@@ -361,11 +371,12 @@ fn rigl_exchanges_by_dense_gradients_without_an_update() {
         match pruner.before_step(&model, grads, step).unwrap() {
             Step::Update(grads) => {
                 model = sgd.step(0.05, model, grads);
-                // Momentum has moved nothing under the masks.
+                // What was never kept has gathered no momentum, dense gradients or not.
                 let (old, new) = (stored(&before), stored(&model));
                 for (layer, kept) in left(&pruner, &model).into_iter().enumerate() {
-                    let removed = (0..old[layer].len()).filter(|i| !kept.contains(i));
-                    assert!(removed.into_iter().all(|i| old[layer][i] == new[layer][i]));
+                    ever_kept[layer].extend(kept);
+                    let never = (0..old[layer].len()).filter(|i| !ever_kept[layer].contains(i));
+                    assert!(never.into_iter().all(|i| old[layer][i] == new[layer][i]));
                 }
             }
             Step::Skip => assert!(pruner.schedule().is_due(step)),
@@ -404,12 +415,11 @@ fn rigl_exchanges_by_dense_gradients_without_an_update() {
 
 #[test]
 fn rigl_spreads_evenly_if_asked_and_resumes_where_it_was() {
-    let device = training_device();
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("state");
     let config = || rigl(0.5, 2, 9).with_allocation(Uniform).with_seed(4);
     let run = |stop: Option<usize>| {
-        let mut model = Mlp::new(&device);
+        let mut model = net();
         let mut pruner = config().init(&model).unwrap();
         for step in 0..10 {
             let grads = gradients(&model);
@@ -429,13 +439,13 @@ fn rigl_spreads_evenly_if_asked_and_resumes_where_it_was() {
     };
     assert_eq!(run(Some(5)), run(None));
     let regrowth = RigL::new(9).with_alpha(2.0);
-    let model = Mlp::new(&device);
+    let model = net();
     assert!(config().with_regrowth(regrowth).init(&model).is_err());
 }
 
 #[test]
 fn set_exchanges_at_random_and_goes_on_updating() {
-    let mut model = Mlp::new(&training_device());
+    let mut model = net();
     let mut pruner = set(0.5, 3, 12)
         .with_regrowth(Set::new(0.25))
         .with_seed(2)
