@@ -5,6 +5,7 @@
 mod attachment;
 mod device;
 mod files;
+mod methods;
 mod nets;
 mod pruning;
 mod state_dict;
