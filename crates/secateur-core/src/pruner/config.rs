@@ -20,7 +20,7 @@ use crate::{
     scorer::{AnyScorer, Comparison, ImportanceScorer, ModelScorer},
     selector::{Selector, TopK},
     signal::{Signal, SignalStore},
-    treatment::{Removed, Treatment},
+    treatment::{Regrown, Removed, Treatment},
 };
 
 /// Combines the axes of a pruning method; [`init`](Self::init) makes a [`Pruner`] of it.
@@ -140,6 +140,12 @@ impl PrunerConfig {
     /// What becomes of removed values; short for a [`Treatment`] that differs only there.
     pub fn with_removed(mut self, removed: Removed) -> Self {
         self.treatment.removed = removed;
+        self
+    }
+
+    /// What values come back with; short for a [`Treatment`] that differs only there.
+    pub fn with_regrown(mut self, regrown: Regrown) -> Self {
+        self.treatment.regrown = regrown;
         self
     }
 
