@@ -1,0 +1,11 @@
+//! Learning and being judged.
+
+mod fit;
+mod hook;
+mod recipe;
+mod student;
+
+pub use fit::fit;
+pub use hook::{Hook, NoHook, Progress};
+pub use recipe::Recipe;
+pub use student::Student;
