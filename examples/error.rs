@@ -79,9 +79,9 @@ pub enum ExampleError {
         remedy: &'static str,
     },
 
-    /// A method whose code is still missing.
-    #[error("{0} is not built yet; choose another with --only")]
-    NotBuiltYet(String),
+    /// Secateur refused.
+    #[error(transparent)]
+    Prune(#[from] secateur::error::PruneError),
 
     /// One of the runner's processes failed.
     #[error("the run `{run}` failed: {why}; repeat it alone with --only to see more")]
