@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use secateur::prelude::PruneError;
-
 /// The result of every fallible call of the examples.
 pub type Result<T> = std::result::Result<T, ExampleError>;
 
@@ -66,10 +64,6 @@ pub enum ExampleError {
     #[error("cannot start a thread: {0}; end other programs")]
     Thread(#[from] rayon::ThreadPoolBuildError),
 
-    /// Secateur refused something.
-    #[error(transparent)]
-    Prune(#[from] PruneError),
-
     /// Burn's `Learner` ended on an error of its own.
     #[error("Burn stopped the training: {0}; mend that, then resume from the last checkpoint")]
     Training(String),
@@ -100,9 +94,9 @@ pub enum ExampleError {
         remedy: &'static str,
     },
 
-    /// A method whose code is still missing.
-    #[error("{0} is not built yet; choose another with --only")]
-    NotBuiltYet(String),
+    /// Secateur refused.
+    #[error(transparent)]
+    Prune(#[from] secateur::error::PruneError),
 
     /// One of the runner's processes failed.
     #[error("the run `{run}` failed: {why}; repeat it alone with --only to see more")]

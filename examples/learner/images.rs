@@ -5,10 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burn::data::dataloader::batcher::Batcher;
-use burn::data::dataloader::{
-    BatchDataloaderIterator, DataLoader, DataLoaderBuilder, DataLoaderIterator, FixBatchStrategy,
-};
-use burn::data::dataset::{Dataset, DatasetError, InMemDataset};
+use burn::data::dataloader::{DataLoader, DataLoaderBuilder, DataLoaderIterator, Progress};
+use burn::data::dataset::{Dataset, DatasetError};
 use burn::tensor::Device;
 use secateur_examples::data::{Batch, Samples, Starter, batches};
 use secateur_examples::random::Generator;
@@ -78,25 +76,48 @@ impl TrainLoader {
         }
     }
 
-    fn order(&self, epoch: usize) -> Vec<usize> {
+    /// The images of one epoch, batch by batch.
+    fn order(&self, epoch: usize) -> Vec<Vec<usize>> {
         let mut generator = Generator::new(self.seed, &format!("order of epoch {epoch}"));
-        let mut order = batches(self.range.len(), self.batch, &mut generator).concat();
-        for index in &mut order {
+        let mut order = batches(self.range.len(), self.batch, &mut generator);
+        for index in order.iter_mut().flatten() {
             *index += self.range.start;
         }
         order
     }
 }
 
+/// One epoch under way.
+#[derive(Debug)]
+struct Epoch<'a> {
+    loader: &'a TrainLoader,
+    order: std::vec::IntoIter<Vec<usize>>,
+}
+
+impl Iterator for Epoch<'_> {
+    type Item = Result<Batch, DatasetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let items = self.loader.images.get_many(self.order.next()?);
+        Some(items.map(|items| self.loader.images.batch(items, &self.loader.device)))
+    }
+}
+
+impl DataLoaderIterator<Batch> for Epoch<'_> {
+    fn progress(&self) -> Progress {
+        let all = self.loader.num_items();
+        let left = self.order.len() * self.loader.batch;
+        Progress::new(all - left, all, Some("items".into()))
+    }
+}
+
 impl DataLoader<Batch> for TrainLoader {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<Batch> + 'a> {
         let epoch = self.epoch.fetch_add(1, Ordering::Relaxed);
-        Box::new(BatchDataloaderIterator::new(
-            Box::new(FixBatchStrategy::new(self.batch)),
-            Arc::new(InMemDataset::new(self.order(epoch))),
-            Arc::new(self.images.clone()),
-            self.device.clone(),
-        ))
+        Box::new(Epoch {
+            loader: self,
+            order: self.order(epoch).into_iter(),
+        })
     }
 
     fn num_items(&self) -> usize {

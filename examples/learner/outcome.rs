@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use secateur::prelude::{MaskSet, Report};
+use secateur::prelude::Report;
 
 use crate::args::Args;
 use crate::checkpoints::Checkpoints;
@@ -15,7 +15,6 @@ pub(crate) struct Outcome {
     /// Right answers on the images to be judged on, in percent.
     pub accuracy: f64,
     pub report: Report,
-    pub masks: MaskSet,
     pub checkpoints: Checkpoints,
     /// Epochs that were finished, over all runs.
     pub epochs_done: usize,

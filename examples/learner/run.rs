@@ -157,14 +157,12 @@ fn finish(
     }
     let mut net = model.net.clone();
     let report = pruning.pruner().report(&net)?;
-    let masks = pruning.pruner().masks(&net)?;
     pruning.pruner().finish(&mut net)?;
     let student = Student::<_, Starter>::new(net);
     Ok(Outcome {
         args: args.clone(),
         accuracy: 100.0 - student.error_percent(&data.test),
         report,
-        masks,
         checkpoints,
         epochs_done: pruning.steps_done() / steps_per_epoch,
         file: student.save(&args.dir, "pruned")?,

@@ -55,7 +55,7 @@ fn in_a_process(job: &Job) -> Result<Vec<Row>> {
     let program = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
     let output = Command::new(program)
         .args(child_words(job))
-        // More threads would gain little on matrices this small, and get in each other's way.
+        // The processes fill the cores; threads inside them would get in each other's way.
         .env("RAYON_NUM_THREADS", "1")
         .stdin(Stdio::null())
         .output()

@@ -56,7 +56,7 @@ fn run() -> Result<Screen> {
     let steps = recipe.steps(data.train.len())? * plans.len();
     let bar = progress_bar(steps as u64);
     let (data, recipe, bar, student) = (&data, &recipe, &bar, &student);
-    // Side by side, one thread each: matrices this small gain more from that than from being shared.
+    // Side by side with one thread each, so that none waits for another.
     let [dense, pruned, random] = std::thread::scope(|scope| {
         let threads = plans.map(|plan| {
             scope.spawn(move || {

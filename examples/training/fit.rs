@@ -130,7 +130,7 @@ mod tests {
 
     impl<M, O> Hook<M, O> for Stop {
         fn after_step(&mut self, _: &mut Student<M, O>, _: Progress) -> Result<()> {
-            Err(ExampleError::NotBuiltYet("stop".into()))
+            Err(ExampleError::Usage("stop".into()))
         }
     }
 

@@ -33,7 +33,7 @@ pub struct Student<M, O> {
     origin: PhantomData<O>,
 }
 
-/// Images a forward pass when judging; large enough to be quick, small enough for the caches.
+/// Images in one forward pass when judging, which bounds the memory it takes.
 const JUDGED_AT_ONCE: usize = 500;
 
 impl<M: Classifier, O: Origin> Student<M, O> {

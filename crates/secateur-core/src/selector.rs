@@ -80,16 +80,18 @@ pub trait Selector: Debug + Send + Sync {
         Vec::new()
     }
 
-    /// Whether [`select`](Self::select) reads the weights.
+    /// Whether [`select`](Self::select) reads the weights, which then have to be fetched from the
+    /// device once more.
     fn needs_weight(&self) -> bool {
-        false
+        true
     }
 }
 
 /// Keeps the units with the largest scores: the selector of nearly every method.
 ///
 /// Counts are exact, ties go to the lower index, and without regrowth nothing that is removed
-/// comes back. Under [`Comparison::OutputRow`] each row of `n` units loses `round(s·n)` of them.
+/// comes back. Under [`Comparison::OutputRow`] each row keeps the same number, up to one: where every
+/// parameter meets its own sparsity, a row of `n` units loses exactly `round(s·n)`.
 /// Under a threshold a unit is kept if its score reaches it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TopK;
@@ -107,6 +109,10 @@ impl Selector for TopK {
         let previous = ctx.regrowth.is_none().then_some(ctx.score.mask());
         let mask = ctx.units.expand(&kept, ctx.element_scores, previous)?;
         Ok(mask.into())
+    }
+
+    fn needs_weight(&self) -> bool {
+        false
     }
 }
 
@@ -182,10 +188,11 @@ fn comparison_ranges(
             remedy: "use a pattern along `in`, or a scorer that compares whole tensors".into(),
         });
     }
-    let per_row = units / out;
-    let pruned = (units - keep.min(units)) as f64 / units as f64;
-    let keep = per_row - crate::target::share_of(pruned, per_row).min(per_row);
-    Ok((0..out).map(|row| (row * per_row..(row + 1) * per_row, keep)).collect())
+    // What does not divide evenly goes to the first rows, one each, so that the total is what the
+    // allocation granted.
+    let (per_row, keep) = (units / out, keep.min(units));
+    let keeps = |row| keep / out + usize::from(row < keep % out);
+    Ok((0..out).map(|row| (row * per_row..(row + 1) * per_row, keeps(row))).collect())
 }
 
 fn slice(bits: &Bits, range: &std::ops::Range<usize>) -> Bits {

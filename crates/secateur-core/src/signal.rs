@@ -37,8 +37,11 @@ pub struct Observed<'a> {
 #[derive(Clone)]
 pub(crate) enum CurrentMask<'a> {
     Known(&'a Mask),
-    Attached(&'a LazyCell<Mask, Box<dyn FnOnce() -> Mask + 'a>>),
+    Attached(&'a LazyMask<'a>),
 }
+
+/// A mask that is read when somebody looks.
+pub(crate) type LazyMask<'a> = LazyCell<Mask, &'a dyn Fn() -> Mask>;
 
 impl Debug for CurrentMask<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -6,6 +6,7 @@ mod dynamic;
 mod han;
 mod random;
 mod recipe;
+mod sparse;
 mod snip;
 mod ticket;
 
@@ -24,11 +25,11 @@ pub(crate) fn run<M: Classifier>(job: &Job, data: &Data<Official>) -> Result<Vec
     };
     match family {
         Family::Dense => dense::run::<M>(job, data),
-        Family::Han => han::run(job),
-        Family::Agp => agp::run(job),
-        Family::Snip => snip::run(job),
-        Family::Random => random::run(job),
-        Family::Dynamic => dynamic::run(job),
-        Family::Ticket => ticket::run(job),
+        Family::Han => han::run::<M>(job, data),
+        Family::Agp => agp::run::<M>(job, data),
+        Family::Snip => snip::run::<M>(job, data),
+        Family::Random => random::run::<M>(job, data),
+        Family::Dynamic => dynamic::run::<M>(job, data),
+        Family::Ticket => ticket::run::<M>(job, data),
     }
 }

@@ -12,6 +12,9 @@ pub struct AllocationRow<'a> {
     pub info: &'a ParamInfo,
     /// Units of the parameter, pruned ones included.
     pub units: usize,
+    /// Into how many comparison groups of one size the units fall, each of which meets the target
+    /// for itself: 1 for the whole parameter, `out` for its output rows.
+    pub groups: usize,
     /// Elements that go with a pruned unit, on average.
     pub unit_size: f64,
     /// Units kept now.
@@ -34,6 +37,7 @@ impl<'a> AllocationRow<'a> {
         Self {
             info,
             units,
+            groups: 1,
             unit_size: 1.0,
             kept: units,
             eligible: None,
@@ -74,15 +78,27 @@ impl<'a> AllocationRow<'a> {
         self.own_sparsity().map_or(self.target, Target::Sparsity)
     }
 
-    /// The number of units that [`asked`](Self::asked) prunes in all, rounded.
+    /// The number of units that [`asked`](Self::asked) prunes in all. A sparsity is rounded once in
+    /// each of the [`groups`](Self::groups); a share of what remains too, if all groups may have as
+    /// much left.
     ///
     /// # Errors
     ///
     /// [`PruneError::OverPruned`] if there are not so many, [`PruneError::InvalidSetting`] for a
     /// threshold or a band.
     pub fn pruned(&self) -> Result<usize, PruneError> {
-        let asked = self.asked().pruned_of(self.units, self.kept);
-        self.check_pruned(asked.ok_or_else(|| self.no_number())?)
+        let asked = self.asked();
+        let groups = match asked {
+            Target::Sparsity(_) if self.units % self.groups.max(1) == 0 => self.groups.max(1),
+            Target::OfRemaining(_)
+                if self.units % self.groups.max(1) == 0 && self.kept % self.groups.max(1) == 0 =>
+            {
+                self.groups.max(1)
+            }
+            _ => 1,
+        };
+        let pruned = asked.pruned_of(self.units / groups, self.kept / groups);
+        self.check_pruned(groups * pruned.ok_or_else(|| self.no_number())?)
     }
 
     /// As [`pruned`](Self::pruned), before rounding: what rows add up to before the sum is

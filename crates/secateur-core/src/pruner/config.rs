@@ -20,7 +20,7 @@ use crate::{
     scorer::{AnyScorer, Comparison, ImportanceScorer, ModelScorer},
     selector::{Selector, TopK},
     signal::{Signal, SignalStore},
-    treatment::{Removed, Treatment},
+    treatment::{Regrown, Removed, Treatment},
 };
 
 /// Combines the axes of a pruning method; [`init`](Self::init) makes a [`Pruner`] of it.
@@ -143,6 +143,12 @@ impl PrunerConfig {
         self
     }
 
+    /// What values come back with; short for a [`Treatment`] that differs only there.
+    pub fn with_regrown(mut self, regrown: Regrown) -> Self {
+        self.treatment.regrown = regrown;
+        self
+    }
+
     /// How the scores of a unit's members become the unit's score.
     pub fn with_reduction(mut self, reduction: Reduction) -> Self {
         self.reduction = reduction;
@@ -226,6 +232,9 @@ impl PrunerConfig {
         schedule.check()?;
         self.allocation.check()?;
         self.floor.check()?;
+        if let Some(regrowth) = &self.regrowth {
+            regrowth.check()?;
+        }
         let paths: Vec<&str> = table.entries.iter().map(|e| e.info.path.as_str()).collect();
         for pattern in schedule
             .path_patterns()

@@ -12,7 +12,7 @@ use crate::{
     mask::Mask,
     mask_op::GradientFlow,
     params::{ParamTable, Role},
-    scorer::{AnyScorer, Neighbour, ScoreContext, check_scores},
+    scorer::{AnyScorer, Comparison, Neighbour, ScoreContext, check_scores},
     selector::SelectContext,
     target::Target,
     treatment::{Regrown, Removed},
@@ -75,7 +75,18 @@ impl Pruner {
             .collect();
         let units: Vec<Units> = params
             .iter()
-            .map(|param| param.pattern.units(&param.info.path, param.info.shape))
+            .map(|param| {
+                let units = param.pattern.units(&param.info.path, param.info.shape)?;
+                if units.shape() == param.info.shape {
+                    return Ok(units);
+                }
+                Err(PruneError::PatternMismatch {
+                    path: param.info.path.clone(),
+                    pattern: param.pattern.to_string(),
+                    why: format!("it divides a view of {:?}, not of {:?}", units.shape(), param.info.shape),
+                    remedy: "make the units of the shape that `Pattern::units` is asked for".into(),
+                })
+            })
             .collect::<Result<_, _>>()?;
         let vectors = read_vectors(model, table)?;
         let scoring = Scoring {
@@ -100,6 +111,12 @@ impl Pruner {
             .collect::<Result<_, _>>()?;
         let allotments = self.allot(&params, &units, &standing, &targets, &scores)?;
         scoring.select(model, &scores, &targets, &allotments, masks.clone())
+    }
+
+    /// Among which units scores are compared.
+    fn comparison(&self) -> Comparison {
+        let config = &self.config;
+        config.comparison.unwrap_or_else(|| config.scorer.comparison())
     }
 
     /// What the schedule asks, in units. Under n:m the share of groups that obey rises until all
@@ -157,6 +174,10 @@ impl Pruner {
             }
             let mut row = AllocationRow::new(&infos[index], units[index].count(), targets[index]);
             row.kept = standing[index].count_ones();
+            row.groups = match self.comparison() {
+                Comparison::OutputRow => infos[index].shape[0].max(1),
+                Comparison::Tensor => 1,
+            };
             row.eligible = self.config.regrowth.is_none().then_some(&standing[index]);
             row.final_sparsity = self.schedule.final_sparsity();
             row.scores = self
@@ -430,7 +451,7 @@ impl<'a> Scoring<'a> {
                 units: &self.units[index],
                 target: targets[index],
                 keep: allotments[index].map(|allotment| allotment.keep),
-                comparison: config.comparison.unwrap_or_else(|| config.scorer.comparison()),
+                comparison: self.pruner.comparison(),
                 regrowth: config.regrowth.as_deref(),
                 reduction: config.reduction,
             };

@@ -296,6 +296,16 @@ impl Pruner {
                     ),
                 });
             }
+            let (now, then) = (View::new(&entry.dims, param.layout).shape(), param.info.shape);
+            // A column-major linear shows its dimensions the other way round until it is
+            // initialised.
+            let turned = param.info.layer == "Linear" && now == [then[1], then[0], then[2]];
+            if now != then && !turned {
+                return Err(PruneError::ModelChanged {
+                    path: param.info.path.clone(),
+                    why: format!("its view was {then:?} and is {now:?}"),
+                });
+            }
         }
         Ok(table)
     }

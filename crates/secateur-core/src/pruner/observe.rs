@@ -8,8 +8,7 @@ use super::{Pruner, mask_in_view};
 use crate::{
     attach::read_masks,
     error::PruneError,
-    mask::Mask,
-    signal::{CurrentMask, Observed, Observes, Signal},
+    signal::{CurrentMask, LazyMask, Observed, Observes, Signal},
     view::View,
     weights::{to_f32, visit_floats},
 };
@@ -119,8 +118,8 @@ impl Pruner {
                 } else {
                     Vec::new()
                 };
-                let mask: LazyCell<Mask, Box<dyn FnOnce() -> Mask + '_>> =
-                    LazyCell::new(Box::new(|| mask_in_view(view, attached.get(path))));
+                let read = || mask_in_view(view, attached.get(path));
+                let mask = LazyMask::new(&read);
                 let seen = Observed {
                     path,
                     weight: &weight,

@@ -35,7 +35,7 @@ use crate::target::Target;
 /// A schedule is a pure function of the step: it keeps no state, so that a run which resumes from
 /// a checkpoint prunes as one that never stopped.
 ///
-/// Four methods are required; a schedule that asks for something other than a sparsity also says
+/// Three methods are required; a schedule that asks for something other than a sparsity also says
 /// so in [`target`](Self::target).
 pub trait Schedule: Debug + Send + Sync {
     /// Whether to prune at `step`. Never true outside the schedule's window, always true at its
@@ -53,8 +53,11 @@ pub trait Schedule: Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`PruneError::InvalidSetting`] names the setting at fault and what to write instead.
-    fn check(&self) -> Result<(), PruneError>;
+    /// [`PruneError::InvalidSetting`] names the setting at fault and what to write instead. Unless
+    /// overridden nothing is checked; each [`Target`] is checked when it is asked for anyway.
+    fn check(&self) -> Result<(), PruneError> {
+        Ok(())
+    }
 
     /// What the schedule asks of `param` at `step`, given that the step is due.
     fn target(&self, step: usize, param: &ParamInfo) -> Target {
