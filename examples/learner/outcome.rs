@@ -12,6 +12,8 @@ use crate::checkpoints::Checkpoints;
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub args: Args,
+    /// Images to learn from and to be judged on.
+    pub images: (usize, usize),
     /// Right answers on the images to be judged on, in percent.
     pub accuracy: f64,
     pub report: Report,
@@ -43,13 +45,14 @@ impl fmt::Display for Outcome {
             accuracy, report, ..
         } = self;
         let (done, all) = (self.epochs_done, self.args.epochs);
+        let (train, test) = self.images;
         if let Some(reason) = &self.interrupted {
             writeln!(f, "\nStopped: {reason}")?;
         }
         writeln!(
             f,
             "\nAfter {done} of {all} epochs the net is right on {accuracy:.1} % of the images\n\
-             (starter set of 8,000 + 2,000 images: not comparable with published figures)\n\n\
+             ({train} + {test} images of the starter set: not comparable with published figures)\n\n\
              {report}\n"
         )?;
         writeln!(

@@ -161,6 +161,7 @@ fn finish(
     let student = Student::<_, Starter>::new(net);
     Ok(Outcome {
         args: args.clone(),
+        images: (data.train.len(), data.test.len()),
         accuracy: 100.0 - student.error_percent(&data.test),
         report,
         checkpoints,
