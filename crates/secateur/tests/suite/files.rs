@@ -375,11 +375,11 @@ fn a_stopped_run_goes_on_from_its_files() {
             if stop == Some(step) {
                 model.clone().save_file(&record).unwrap();
                 pruner.save_state(&state).unwrap();
-                optimizer.save_file(&momentum).unwrap();
+                optimizer.save(&momentum).unwrap();
                 model = load_file(Mlp::new(&device), &record).unwrap();
                 pruner = config().init(&model).unwrap();
                 pruner.load_state(&state).unwrap();
-                optimizer = sgd().load_file(&momentum, &device);
+                optimizer = sgd().load(&momentum).unwrap();
             }
         }
         (pruner.masks(&model).unwrap(), Weights::of(&model).get("fc1.weight").cloned())
