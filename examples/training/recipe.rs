@@ -98,7 +98,7 @@ impl Recipe {
     }
 
     /// The optimizer of this recipe.
-    pub(super) fn optimizer(&self) -> ModuleOptimizer {
+    pub fn optimizer(&self) -> ModuleOptimizer {
         let momentum = MomentumConfig::new()
             .with_momentum(self.momentum)
             // Burn's default of 0.1 would shrink every gradient by a tenth.
