@@ -42,8 +42,10 @@ fn tensor(name: &str, shape: &[usize]) -> TensorData {
     TensorData::new(formula(name, shape.iter().product()), shape.to_vec())
 }
 
+type Pairs = Vec<(String, TensorData)>;
+
 /// What is in `pruned.pt`.
-fn pairs() -> Vec<(String, TensorData)> {
+fn pairs() -> Pairs {
     let mut pairs = vec![(
         "norm.num_batches_tracked".into(),
         TensorData::new(vec![0i64], Vec::<usize>::new()),
@@ -168,7 +170,7 @@ fn slopes_and_small_floats() {
 
 #[test]
 fn every_misfit_is_named() {
-    let refused = |change: &dyn Fn(&mut Vec<(String, TensorData)>)| {
+    let refused = |change: &dyn Fn(&mut Pairs)| {
         let mut pairs = pairs();
         change(&mut pairs);
         let net = Net::fresh(LinearLayout::Row, &device());

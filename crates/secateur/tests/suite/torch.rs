@@ -31,7 +31,11 @@ pub fn formula(name: &str, n: usize) -> Vec<f32> {
     let start: usize = name.bytes().map(usize::from).sum();
     let value = |i: usize| {
         let size = ((start + i) * 37 % 251 + 1) as f32 / 256.0;
-        if (start + i) % 3 == 0 { -size } else { size }
+        if (start + i).is_multiple_of(3) {
+            -size
+        } else {
+            size
+        }
     };
     (0..n).map(value).collect()
 }
