@@ -39,7 +39,7 @@ fn main() {
         let rounds = if millions > 25 { 3 } else { 7 };
         let [pass, mask] = interleaved(
             rounds,
-            [&mut || drop(model.absolute_sum()), &mut || update()],
+            [&mut || _ = model.absolute_sum(), &mut || update()],
         );
         HEAP.reset_peak_usage();
         let before = HEAP.current_usage();

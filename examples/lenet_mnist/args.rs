@@ -22,6 +22,8 @@ Pruning methods of the literature on LeNets, three seeds each.
                    snip-shuffled random-uniform random-erk rigl set static ticket ticket-fresh
   --seeds N        seeds per method (default: 3)
   --epochs N       shorten every training, to see whether it runs; the numbers mean nothing then
+  --smoke          one epoch of everything, LeNet-300-100 on MNIST, one seed: whether it runs;
+                   skips itself where there is no data
   --processes N    processes at a time, one thread each (default: 2)
   --json FILE      also write one JSON object per result and line:
                    dataset, net, method, sparsity (share of zeros asked for), kept and total
@@ -39,6 +41,8 @@ pub(crate) struct Args {
     pub epochs: Option<usize>,
     pub processes: usize,
     pub json: Option<PathBuf>,
+    /// A missing data set ends the program well.
+    pub smoke: bool,
 }
 
 impl Default for Args {
@@ -52,6 +56,7 @@ impl Default for Args {
             epochs: None,
             processes: 2,
             json: None,
+            smoke: false,
         }
     }
 }
@@ -74,6 +79,17 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Command> 
     while let Some(option) = words.next() {
         if option == "--help" || option == "-h" {
             return Ok(Command::Help);
+        }
+        if option == "--smoke" {
+            args = Args {
+                datasets: vec![DatasetName::Mnist],
+                nets: vec![Net::LeNet300],
+                seeds: 1,
+                epochs: Some(1),
+                smoke: true,
+                ..args
+            };
+            continue;
         }
         let value = words
             .next()
@@ -187,8 +203,19 @@ mod tests {
             epochs: Some(1),
             processes: 4,
             json: Some("f".into()),
+            smoke: false,
         };
         assert_eq!(words(line).unwrap(), Command::Parent(expected));
+    }
+
+    #[test]
+    fn a_smoke_run_is_short() {
+        let Command::Parent(args) = words("--smoke --only agp").unwrap() else {
+            panic!("no parent");
+        };
+        assert_eq!((args.seeds, args.epochs, args.smoke), (1, Some(1), true));
+        assert_eq!((args.nets.len(), args.datasets.len()), (1, 1));
+        assert_eq!(args.methods, [Method::Agp]);
     }
 
     #[test]

@@ -14,7 +14,8 @@ mod table;
 use std::process::ExitCode;
 
 use args::{Args, Command, HELP};
-use secateur_examples::Result;
+use secateur_examples::data::official;
+use secateur_examples::{ExampleError, Result};
 
 fn main() -> ExitCode {
     match run() {
@@ -38,10 +39,19 @@ fn run() -> Result<()> {
 }
 
 fn parent(args: &Args) -> Result<()> {
+    for &dataset in &args.datasets {
+        match official(dataset, args.data.as_deref()) {
+            Err(error @ ExampleError::NoData { .. }) if args.smoke => {
+                println!("skipped: {error}");
+                return Ok(());
+            }
+            other => drop(other?),
+        }
+    }
     let rows = runner::run(args)?;
     print!("{}", table::Table(&rows));
     if args.epochs.is_some() {
-        println!("\nShortened with --epochs: a check that it runs, not a result.");
+        println!("\nShortened: a check that it runs, not a result.");
     }
     Ok(())
 }

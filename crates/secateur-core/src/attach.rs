@@ -413,7 +413,8 @@ impl ModuleMapper for Baker<'_> {
                 Tensor::<1, Bool>::from_data(TensorData::new(removed, [n]), &base.device())
                     .reshape(base.shape());
             let require_grad = base.is_require_grad();
-            let baked = base.detach().mask_fill(removed, 0.0);
+            // Burn tracks only leaves, which an operation's result is not until detached.
+            let baked = base.detach().mask_fill(removed, 0.0).detach();
             if require_grad {
                 baked.require_grad()
             } else {

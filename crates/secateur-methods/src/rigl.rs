@@ -102,10 +102,10 @@ pub(crate) fn check_share(setting: &str, share: f64) -> Result<(), PruneError> {
 /// and in an iteration that exchanges the optimizer gets none.
 ///
 /// ```no_run
-/// # use burn::{module::{AutodiffModule, Module}, optim::{GradientsParams, Optimizer}};
+/// # use burn::{module::Module, optim::GradientsParams};
 /// # use secateur_core::{error::PruneError, pruner::Step};
 /// # use secateur_methods::rigl;
-/// # fn run<M: AutodiffModule>(
+/// # fn run<M: Module>(
 /// #     mut model: M,
 /// #     mut step_of: impl FnMut(M, GradientsParams) -> M,
 /// #     batches: Vec<Box<dyn Fn(&M) -> GradientsParams>>,
@@ -143,6 +143,7 @@ mod tests {
     use secateur_core::allocation::Uniform;
     use secateur_core::mask::Mask;
     use secateur_core::mask_set::MaskSet;
+    use secateur_core::pruner::Step;
 
     use super::*;
     use crate::worked::{Pair, kept};
@@ -203,6 +204,21 @@ mod tests {
         let (a, b) = model.values();
         assert_eq!(a, [0.0, 3.0, 0.0, -4.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0]);
         assert_eq!(b, [0.0, 3.0, -1.0, -4.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn densities_are_those_of_erk_and_exchanges_skip_the_update() {
+        // Of 4 + 16 weights 10 are kept, in proportion to 2 + 2 and 2 + 8: 2.86 and 7.14.
+        let mut model = Pair::new(&[1.0; 4], &[1.0; 16]);
+        let mut pruner = rigl(0.5, 5, 9).init_module(&model).unwrap();
+        pruner.prune(&mut model, 0).unwrap();
+        let (a, b) = kept(&pruner, &model);
+        assert_eq!((a.len(), b.len()), (3, 7));
+        for (step, skips) in [(4, false), (5, true), (6, false), (9, false)] {
+            let grads = model.grads((&[1.0; 4], &[1.0; 16]));
+            let next = pruner.before_step(&model, grads, step).unwrap();
+            assert_eq!(matches!(next, Step::Skip), skips, "{step}");
+        }
     }
 
     #[test]

@@ -147,6 +147,19 @@ mod tests {
     }
 
     #[test]
+    fn densities_are_those_of_er_and_the_first_mask_is_random() {
+        // Of 4 + 16 weights 10 are kept, in proportion to 2 + 2 and 2 + 8: 2.86 and 7.14. The
+        // largest of b come last, and chance does not choose just those.
+        let rising: Vec<f32> = (1..=16).map(|i| i as f32).collect();
+        let mut model = Pair::new(&[1.0; 4], &rising);
+        let mut pruner = set(0.5, 5, 9).init_module(&model).unwrap();
+        pruner.prune(&mut model, 0).unwrap();
+        let (a, b) = kept(&pruner, &model);
+        assert_eq!((a.len(), b.len()), (3, 7));
+        assert_ne!(b, (9..16).collect::<Vec<_>>());
+    }
+
+    #[test]
     fn a_zeta_out_of_range_is_refused() {
         let model = Pair::new(&[1.0, 2.0], &[3.0, 4.0]);
         let config = set(0.5, 1, 9).with_regrowth(Set::new(30.0));

@@ -59,7 +59,7 @@ fn gradients<M: Classifier>(
 ) -> GradientsParams {
     let device = Device::flex().autodiff();
     let mut order = Generator::new(seed, "snip batch");
-    let indices = batches(data.train.len(), size, &mut order).next();
+    let indices = batches(data.train.len(), size, &mut order).into_iter().next();
     let batch = data.train.batch(&indices.unwrap_or_default(), &device);
     let logits = student.model().forward(batch.images);
     let loss = CrossEntropyLossConfig::new().init(&device);
