@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use secateur::prelude::PruneError;
+
 /// The result of every fallible call of the examples.
 pub type Result<T> = std::result::Result<T, ExampleError>;
 
@@ -63,6 +65,10 @@ pub enum ExampleError {
     /// The operating system gave no more threads.
     #[error("cannot start a thread: {0}; end other programs")]
     Thread(#[from] rayon::ThreadPoolBuildError),
+
+    /// Secateur refused something.
+    #[error(transparent)]
+    Prune(#[from] PruneError),
 
     /// Burn's `Learner` ended on an error of its own.
     #[error("Burn stopped the training: {0}; mend that, then resume from the last checkpoint")]
