@@ -30,17 +30,18 @@ fn main() {
         };
         // The first update attaches the masks; what is timed is the update of attached ones.
         let mut masked = model.clone();
-        config().init_module(&model).and_then(|mut p| p.prune(&mut masked, 0)).expect("weights");
+        config()
+            .init_module(&model)
+            .and_then(|mut p| p.prune(&mut masked, 0))
+            .expect("weights");
         let update = || {
             let mut copy = masked.clone();
             let mut pruner = config().init_module(&copy).expect("weights");
             pruner.prune(&mut copy, 0).expect("a plain net");
         };
         let rounds = if millions > 25 { 3 } else { 7 };
-        let [pass, mask] = interleaved(
-            rounds,
-            [&mut || _ = model.absolute_sum(), &mut || update()],
-        );
+        let [pass, mask] =
+            interleaved(rounds, [&mut || _ = model.absolute_sum(), &mut || update()]);
         HEAP.reset_peak_usage();
         let before = HEAP.current_usage();
         update();

@@ -83,7 +83,10 @@ impl Trainable for SmallConv {
         let x = images(batch, &self.devices()[0]).unsqueeze_dim(1);
         let x = self.pool.forward(relu(self.conv1.forward(x)));
         let x = self.pool.forward(relu(self.conv2.forward(x)));
-        self.head.forward(x.flatten::<2>(1, 3)).powi_scalar(2).mean()
+        self.head
+            .forward(x.flatten::<2>(1, 3))
+            .powi_scalar(2)
+            .mean()
     }
 }
 
@@ -129,7 +132,9 @@ impl Trainable for Words {
     }
 
     fn loss(&self, batch: usize) -> Tensor<1> {
-        let words: Vec<i64> = (0..batch * 16).map(|i| (i * 7919 % 20_000) as i64).collect();
+        let words: Vec<i64> = (0..batch * 16)
+            .map(|i| (i * 7919 % 20_000) as i64)
+            .collect();
         let words = TensorData::new(words, [batch, 16]);
         let words = Tensor::<2, Int>::from_data(words, &self.devices()[0]);
         let x = self.embedding.forward(words).mean_dim(1).flatten::<2>(1, 2);
@@ -146,7 +151,11 @@ pub struct Stack {
 impl Stack {
     /// About `weights` weights in layers of a million each.
     pub fn new(weights: usize, device: &Device) -> Self {
-        let layer = || LinearConfig::new(1_000, 1_000).with_bias(false).init(device);
+        let layer = || {
+            LinearConfig::new(1_000, 1_000)
+                .with_bias(false)
+                .init(device)
+        };
         Self {
             layers: (0..weights / 1_000_000).map(|_| layer()).collect(),
         }
@@ -154,7 +163,10 @@ impl Stack {
 
     /// One pass of Burn over all weights: the sum of their absolute values.
     pub fn absolute_sum(&self) -> f32 {
-        let sums = self.layers.iter().map(|layer| layer.weight.val().abs().sum());
+        let sums = self
+            .layers
+            .iter()
+            .map(|layer| layer.weight.val().abs().sum());
         sums.map(|sum| sum.into_scalar::<f32>()).sum()
     }
 }

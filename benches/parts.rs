@@ -32,7 +32,11 @@ fn parts(c: &mut Criterion) {
     });
     group.bench_function("mask union", |b| {
         let mask = |parity: usize| Mask::from_fn([1_000, 1_000, 1], |i| i % 3 == parity);
-        b.iter_batched(|| (mask(0), mask(1)), |(a, b)| a.or(&b), BatchSize::LargeInput);
+        b.iter_batched(
+            || (mask(0), mask(1)),
+            |(a, b)| a.or(&b),
+            BatchSize::LargeInput,
+        );
     });
     group.finish();
 }

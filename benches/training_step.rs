@@ -25,7 +25,9 @@ fn step<M: Trainable>(
     let Some(net) = model.take() else { return };
     let grads = GradientsParams::from_grads(net.loss(BATCH).backward(), &net);
     if let Some(pruner) = observed {
-        pruner.observe(&net, &grads).expect("gradients of every weight");
+        pruner
+            .observe(&net, &grads)
+            .expect("gradients of every weight");
     }
     *model = Some(sgd.step(1e-4, net, grads));
 }
@@ -62,7 +64,10 @@ fn measure<M: Trainable>(rounds: usize) {
 
 fn main() {
     println!("One training step, batch {BATCH}, SGD with momentum, Flex; medians of process time.");
-    println!("{:24}  {:>12}  {:>8}  {:>8}", "net", "dense", "masked", "observed");
+    println!(
+        "{:24}  {:>12}  {:>8}  {:>8}",
+        "net", "dense", "masked", "observed"
+    );
     measure::<LeNet300>(60);
     measure::<SmallConv>(20);
     measure::<RowLstm>(10);

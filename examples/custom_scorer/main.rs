@@ -1,7 +1,11 @@
 //! A scorer, a pattern and a schedule of one's own: `cargo run --example custom_scorer`.
 
 use burn::{Tensor, module::Module, nn, tensor::Device};
-use secateur::{Prune, prelude::*, units::{Rest, Units}};
+use secateur::{
+    Prune,
+    prelude::*,
+    units::{Rest, Units},
+};
 
 #[derive(Module, Prune, Debug)]
 struct Net {
@@ -55,7 +59,9 @@ fn main() -> Result<(), PruneError> {
         pruner.prune(&mut net, step)?;
     }
     println!("{}", pruner.report(&net)?);
-    let output = net.fc2.forward(net.fc1.forward(Tensor::<2>::ones([1, 16], &device)));
+    let output = net
+        .fc2
+        .forward(net.fc1.forward(Tensor::<2>::ones([1, 16], &device)));
     println!("the net still answers: {}", output.into_data());
     Ok(())
 }

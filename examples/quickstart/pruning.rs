@@ -41,7 +41,11 @@ impl Pruning {
             Plan::Gradual => PrunerConfig::new()
                 .with_scorer(Magnitude::l1())
                 .with_allocation(Global)
-                .with_schedule(Cubic::new(SPARSITY).between(steps / 10..=steps * 3 / 4).every(20)),
+                .with_schedule(
+                    Cubic::new(SPARSITY)
+                        .between(steps / 10..=steps * 3 / 4)
+                        .every(20),
+                ),
             Plan::Random => PrunerConfig::new()
                 .with_scorer(Random)
                 .with_seed(SEED)

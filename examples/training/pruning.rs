@@ -60,7 +60,8 @@ impl<M: Classifier, O: crate::data::Origin> Hook<M, O> for Pruning {
     }
 
     fn after_step(&mut self, student: &mut Student<M, O>, at: Progress) -> Result<()> {
-        self.pruner.prune(student.model_mut(), at.step + self.offset)?;
+        self.pruner
+            .prune(student.model_mut(), at.step + self.offset)?;
         Ok(())
     }
 }

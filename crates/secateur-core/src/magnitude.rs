@@ -45,7 +45,12 @@ impl ImportanceScorer for Magnitude {
             Norm::L1 => |w: &f32| w.abs(),
             Norm::L2 => |w: &f32| w * w,
         };
-        Ok(ctx.weight().par_iter().with_min_len(1 << 15).map(power).collect())
+        Ok(ctx
+            .weight()
+            .par_iter()
+            .with_min_len(1 << 15)
+            .map(power)
+            .collect())
     }
 }
 

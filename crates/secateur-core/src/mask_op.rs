@@ -104,11 +104,9 @@ mod extension {
         let weight = weight.into_dispatch();
         let removed = removed.into_dispatch();
         Tensor::from_dispatch(match blocked {
-            Some(blocked) => <Dispatch as MaskBackend>::mask_weight(
-                weight,
-                removed,
-                blocked.into_dispatch(),
-            ),
+            Some(blocked) => {
+                <Dispatch as MaskBackend>::mask_weight(weight, removed, blocked.into_dispatch())
+            }
             None => <Dispatch as MaskBackend>::mask_weight_dense(weight, removed),
         })
     }

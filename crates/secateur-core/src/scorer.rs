@@ -119,9 +119,11 @@ impl<'a> ScoreContext<'a> {
                     Observes::Batches => {
                         "call `pruner.observe(&model, &grads)` after the backward pass".into()
                     }
-                    Observes::Examples => "call `pruner.observe_examples(&model, examples, loss)`; \
+                    Observes::Examples => {
+                        "call `pruner.observe_examples(&model, examples, loss)`; \
                                            gradients of batches are not enough"
-                        .into(),
+                            .into()
+                    }
                 },
             }),
         }

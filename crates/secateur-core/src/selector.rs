@@ -146,7 +146,11 @@ fn ranked(ctx: &SelectContext<'_>, standing: &Bits, keep: usize) -> Result<Bits,
         let scores = &ctx.unit_scores[range.clone()];
         let here = slice(standing, &range);
         let Some((fraction, growth)) = &growth else {
-            put(&mut kept, &range, &rank::keep_largest(scores, Some(&here), keep));
+            put(
+                &mut kept,
+                &range,
+                &rank::keep_largest(scores, Some(&here), keep),
+            );
             continue;
         };
         let exchanged = (fraction * keep as f64).round() as usize;
@@ -177,7 +181,9 @@ fn comparison_ranges(
     let within_rows = units % out == 0
         && (0..units).all(|unit| {
             let row = unit / (units / out);
-            ctx.units.members(unit).all(|element| row_of(element) == row)
+            ctx.units
+                .members(unit)
+                .all(|element| row_of(element) == row)
         });
     if !within_rows {
         return Err(PruneError::PatternMismatch {
@@ -192,7 +198,9 @@ fn comparison_ranges(
     // allocation granted.
     let (per_row, keep) = (units / out, keep.min(units));
     let keeps = |row| keep / out + usize::from(row < keep % out);
-    Ok((0..out).map(|row| (row * per_row..(row + 1) * per_row, keeps(row))).collect())
+    Ok((0..out)
+        .map(|row| (row * per_row..(row + 1) * per_row, keeps(row)))
+        .collect())
 }
 
 fn slice(bits: &Bits, range: &std::ops::Range<usize>) -> Bits {

@@ -260,7 +260,11 @@ impl SignalStore {
 
     /// Starts the signals afresh that do not outlive a pruning.
     pub(crate) fn after_pruning(&mut self) {
-        let lasting: Vec<_> = self.signals.iter().filter(|s| s.outlives_pruning()).collect();
+        let lasting: Vec<_> = self
+            .signals
+            .iter()
+            .filter(|s| s.outlives_pruning())
+            .collect();
         self.states
             .retain(|(name, _), _| lasting.iter().any(|signal| signal.name() == name));
     }

@@ -59,7 +59,10 @@ impl View {
     pub fn new(dims: &[usize], layout: Layout) -> Self {
         let kernel = dims.iter().skip(2).product();
         let mut stored = [1; MAX_RANK];
-        stored.iter_mut().zip(dims).for_each(|(to, from)| *to = *from);
+        stored
+            .iter_mut()
+            .zip(dims)
+            .for_each(|(to, from)| *to = *from);
         let axis_exists = |axis: usize| axis < dims.len().min(MAX_RANK);
         let (shape, layout) = match (dims, layout) {
             ([], _) => ([1, 1, 1], Layout::OutIn),
@@ -71,7 +74,9 @@ impl View {
                 let kernel = rest.map(|axis| dims[axis]).product();
                 ([dims[out], dims[input], kernel], layout)
             }
-            ([out, input, ..], Layout::OutIn | Layout::Axes { .. }) => ([*out, *input, kernel], Layout::OutIn),
+            ([out, input, ..], Layout::OutIn | Layout::Axes { .. }) => {
+                ([*out, *input, kernel], Layout::OutIn)
+            }
             ([input, out, ..], Layout::InOut { groups }) => {
                 let groups = if groups > 0 && input % groups == 0 {
                     groups
@@ -181,7 +186,13 @@ impl View {
         let [out, input, kernel] = self.shape;
         let Layout::InOut { groups } = self.layout else {
             let mut target = source.to_vec();
-            let at = |index: usize| [index / kernel / input, index / kernel % input, index % kernel];
+            let at = |index: usize| {
+                [
+                    index / kernel / input,
+                    index / kernel % input,
+                    index % kernel,
+                ]
+            };
             for index in 0..source.len() {
                 let stored = self.storage_index(at(index));
                 match direction {
@@ -253,7 +264,13 @@ mod tests {
 
     fn layouts() -> impl Strategy<Value = (Vec<usize>, Layout)> {
         let groups = prop_oneof![Just(1usize), Just(2), Just(3)];
-        (groups, 0usize..5, 0usize..70, proptest::collection::vec(1usize..4, 0..3), 0..4usize)
+        (
+            groups,
+            0usize..5,
+            0usize..70,
+            proptest::collection::vec(1usize..4, 0..3),
+            0..4usize,
+        )
             .prop_map(|(groups, input, out, kernel, layout)| {
                 let mut dims = vec![input * groups, out];
                 dims.extend(kernel);
@@ -261,8 +278,14 @@ mod tests {
                 let layout = match layout {
                     0 => Layout::OutIn,
                     1 => Layout::InOut { groups },
-                    2 => Layout::Axes { out: last, input: 0 },
-                    _ => Layout::Axes { out: 1, input: last },
+                    2 => Layout::Axes {
+                        out: last,
+                        input: 0,
+                    },
+                    _ => Layout::Axes {
+                        out: 1,
+                        input: last,
+                    },
                 };
                 (dims, layout)
             })
@@ -322,7 +345,13 @@ mod tests {
     #[test]
     fn scalars_and_vectors_have_a_view() {
         assert_eq!(View::new(&[], Layout::OutIn).shape(), [1, 1, 1]);
-        assert_eq!(View::new(&[7], Layout::InOut { groups: 1 }).shape(), [7, 1, 1]);
-        assert_eq!(View::new(&[0, 3], Layout::OutIn).to_view(&[0u8; 0]), [0u8; 0]);
+        assert_eq!(
+            View::new(&[7], Layout::InOut { groups: 1 }).shape(),
+            [7, 1, 1]
+        );
+        assert_eq!(
+            View::new(&[0, 3], Layout::OutIn).to_view(&[0u8; 0]),
+            [0u8; 0]
+        );
     }
 }

@@ -25,7 +25,10 @@ pub(crate) fn run<M: Classifier>(job: &Job, data: &Data<Official>) -> Result<Vec
     if job.net == Net::LeNet300 {
         // Forty times fewer weights: the same shares, each by the same factor.
         let factor = (1.0 / 40.0) / (1.0 - overall(&dense, shares));
-        let shares: Vec<_> = shares.iter().map(|(path, kept)| (*path, kept * factor)).collect();
+        let shares: Vec<_> = shares
+            .iter()
+            .map(|(path, kept)| (*path, kept * factor))
+            .collect();
         rows.extend(run_at(job, data, &dense, &shares)?);
     }
     Ok(rows)

@@ -6,8 +6,8 @@ mod dynamic;
 mod han;
 mod random;
 mod recipe;
-mod sparse;
 mod snip;
+mod sparse;
 mod ticket;
 
 use secateur_examples::Result;

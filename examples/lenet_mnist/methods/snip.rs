@@ -59,7 +59,9 @@ fn gradients<M: Classifier>(
 ) -> GradientsParams {
     let device = Device::flex().autodiff();
     let mut order = Generator::new(seed, "snip batch");
-    let indices = batches(data.train.len(), size, &mut order).into_iter().next();
+    let indices = batches(data.train.len(), size, &mut order)
+        .into_iter()
+        .next();
     let batch = data.train.batch(&indices.unwrap_or_default(), &device);
     let logits = student.model().forward(batch.images);
     let loss = CrossEntropyLossConfig::new().init(&device);
@@ -72,7 +74,10 @@ fn shuffled(masks: &MaskSet, seed: u64) -> MaskSet {
     let shuffle = |(path, mask): (&str, &Mask)| {
         let mut kept: Vec<bool> = mask.iter().collect();
         Stream::new(seed, path, 0).shuffle(&mut kept);
-        (path.to_string(), Mask::from_fn(mask.shape(), |index| kept[index]))
+        (
+            path.to_string(),
+            Mask::from_fn(mask.shape(), |index| kept[index]),
+        )
     };
     masks.iter().map(shuffle).collect()
 }

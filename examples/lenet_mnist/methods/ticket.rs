@@ -30,7 +30,8 @@ pub(crate) fn run<M: Classifier>(job: &Job, data: &Data<Official>) -> Result<Vec
     let rounds = if epochs < EPOCHS { 1 } else { ROUNDS };
     let train = |student| fit(student, &data.train, &recipe, job.seed, NoHook);
     let mut student = Student::<M, _>::fresh(job.seed);
-    let mut ticket = LotteryTicket::of_module(lottery(0.2, rounds, "fc3.weight")?, student.model())?;
+    let mut ticket =
+        LotteryTicket::of_module(lottery(0.2, rounds, "fc3.weight")?, student.model())?;
     let mut rows = Vec::new();
     for round in 0..=rounds {
         let sparsity = ticket.pruner().masks(student.model())?.sparsity();

@@ -59,13 +59,13 @@ pub(super) fn params(layer: &LayerMut<'_>) -> Vec<ParamSpec> {
         LayerMut::DeformConv2d(layer) => weight_and_bias(Layout::OutIn, layer.bias.is_some()),
         LayerMut::ConvTranspose1d(layer) => {
             weight_and_bias(transposed(layer.groups), layer.bias.is_some())
-        },
+        }
         LayerMut::ConvTranspose2d(layer) => {
             weight_and_bias(transposed(layer.groups), layer.bias.is_some())
-        },
+        }
         LayerMut::ConvTranspose3d(layer) => {
             weight_and_bias(transposed(layer.groups), layer.bias.is_some())
-        },
+        }
         LayerMut::Embedding(_) => weight_and_bias(transposed(1), false),
         LayerMut::BatchNorm(_) => {
             let mut specs = scale_and_shift(true, true);

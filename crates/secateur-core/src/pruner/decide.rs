@@ -83,7 +83,11 @@ impl Pruner {
                 Err(PruneError::PatternMismatch {
                     path: param.info.path.clone(),
                     pattern: param.pattern.to_string(),
-                    why: format!("it divides a view of {:?}, not of {:?}", units.shape(), param.info.shape),
+                    why: format!(
+                        "it divides a view of {:?}, not of {:?}",
+                        units.shape(),
+                        param.info.shape
+                    ),
                     remedy: "make the units of the shape that `Pattern::units` is asked for".into(),
                 })
             })
@@ -116,7 +120,9 @@ impl Pruner {
     /// Among which units scores are compared.
     fn comparison(&self) -> Comparison {
         let config = &self.config;
-        config.comparison.unwrap_or_else(|| config.scorer.comparison())
+        config
+            .comparison
+            .unwrap_or_else(|| config.scorer.comparison())
     }
 
     /// What the schedule asks, in units. Under n:m the share of groups that obey rises until all
@@ -134,7 +140,11 @@ impl Pruner {
                 let own = param.info.sparsity.unwrap_or(asked);
                 let last = self.schedule.final_sparsity().unwrap_or(asked);
                 // A parameter with a fixed sparsity of its own keeps step with the schedule.
-                let share = if last > 0.0 { asked / last * own / fixed } else { asked / fixed };
+                let share = if last > 0.0 {
+                    asked / last * own / fixed
+                } else {
+                    asked / fixed
+                };
                 let count = (share.min(1.0) * units.count() as f64).round();
                 Ok(Target::Count(count as usize))
             }
@@ -151,9 +161,8 @@ impl Pruner {
         targets: &[Target],
         scores: &[Scored],
     ) -> Result<Vec<Option<Allotment>>, PruneError> {
-        let asks_number = |target: &Target| {
-            !matches!(target, Target::Threshold(_) | Target::Band { .. })
-        };
+        let asks_number =
+            |target: &Target| !matches!(target, Target::Threshold(_) | Target::Band { .. });
         // Under n:m the targets are counts already, attributes included.
         let infos: Vec<_> = params
             .iter()
@@ -358,12 +367,7 @@ impl<'a> Scoring<'a> {
     }
 
     /// From element scores to unit scores.
-    fn reduce(
-        &self,
-        index: usize,
-        scorer: &str,
-        elements: Vec<f32>,
-    ) -> Result<Scored, PruneError> {
+    fn reduce(&self, index: usize, scorer: &str, elements: Vec<f32>) -> Result<Scored, PruneError> {
         let info = &self.params[index].info;
         check_scores(&info.path, scorer, &elements, info.len())?;
         let units = &self.units[index];

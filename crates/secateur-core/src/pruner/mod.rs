@@ -249,7 +249,11 @@ impl Pruner {
     ///
     /// # Errors
     /// [`PruneError::ModelChanged`] for a tensor of another shape or type than the model's.
-    pub fn rewind<M: Module>(&mut self, model: &mut M, weights: &Weights) -> Result<(), PruneError> {
+    pub fn rewind<M: Module>(
+        &mut self,
+        model: &mut M,
+        weights: &Weights,
+    ) -> Result<(), PruneError> {
         let now = Weights::of(model);
         for (path, data) in &weights.tensors {
             let Some(current) = now.get(path) else {
@@ -296,7 +300,10 @@ impl Pruner {
                     ),
                 });
             }
-            let (now, then) = (View::new(&entry.dims, param.layout).shape(), param.info.shape);
+            let (now, then) = (
+                View::new(&entry.dims, param.layout).shape(),
+                param.info.shape,
+            );
             // A column-major linear shows its dimensions the other way round until it is
             // initialised.
             let turned = param.info.layer == "Linear" && now == [then[1], then[0], then[2]];
@@ -341,16 +348,26 @@ impl Pruner {
                 views.insert(path.into(), View::new(&tensor.dims(), layout));
             }
         });
-        let any = table.entries.iter().any(|entry| entry.attached != Attached::Nothing);
-        let attached = if any { attach::read_masks(model) } else { BTreeMap::new() };
+        let any = table
+            .entries
+            .iter()
+            .any(|entry| entry.attached != Attached::Nothing);
+        let attached = if any {
+            attach::read_masks(model)
+        } else {
+            BTreeMap::new()
+        };
         let mut masks = Vec::with_capacity(self.params.len());
         let mut in_order = Vec::with_capacity(self.params.len());
         for param in &self.params {
             let path = &param.info.path;
-            let view = views.get(path).copied().ok_or_else(|| PruneError::ModelChanged {
-                path: path.clone(),
-                why: "there is no such parameter".into(),
-            })?;
+            let view = views
+                .get(path)
+                .copied()
+                .ok_or_else(|| PruneError::ModelChanged {
+                    path: path.clone(),
+                    why: "there is no such parameter".into(),
+                })?;
             masks.push(mask_in_view(view, attached.get(path)));
             in_order.push(view);
         }
@@ -397,9 +414,11 @@ impl Pruner {
         if event.removed + event.regrown > 0 || !weights.is_empty() {
             self.undo = Some(undo);
         }
-        self.asked.extend(choices.into_iter().map(|choice| {
-            (self.params[choice.param].info.path.clone(), choice.asked)
-        }));
+        self.asked.extend(
+            choices
+                .into_iter()
+                .map(|choice| (self.params[choice.param].info.path.clone(), choice.asked)),
+        );
         Ok(event)
     }
 

@@ -89,7 +89,10 @@ impl Report {
             })
             .collect();
         Self {
-            mask_bytes: rows.iter().map(|row| row.total * (1 + row.tied.len())).sum(),
+            mask_bytes: rows
+                .iter()
+                .map(|row| row.total * (1 + row.tied.len()))
+                .sum(),
             packed_bytes: masks.storage_bytes(),
             rows,
         }
@@ -106,7 +109,13 @@ impl fmt::Display for Report {
             Some(Target::Threshold(t)) => format!("score < {t}"),
             Some(Target::Band { low, high }) => format!("band {low}..{high}"),
         };
-        let width = self.rows.iter().map(|row| row.path.len()).max().unwrap_or(0).max(9);
+        let width = self
+            .rows
+            .iter()
+            .map(|row| row.path.len())
+            .max()
+            .unwrap_or(0)
+            .max(9);
         writeln!(
             f,
             "{:width$}  {:>16}  {:>11}  {:>11}  {:>16}  {:>8}",

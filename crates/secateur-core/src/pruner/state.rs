@@ -38,7 +38,10 @@ impl Pruner {
         let body = Body {
             last_step: self.last_step,
             seed: self.config.seed,
-            params: self.params().map(|info| (info.path.clone(), info.len())).collect(),
+            params: self
+                .params()
+                .map(|info| (info.path.clone(), info.len()))
+                .collect(),
             asked: self.asked.clone(),
             signals,
         };
@@ -70,7 +73,10 @@ impl Pruner {
         };
         let body: Body =
             serde_json::from_str(&container.body).map_err(|error| corrupt(error.to_string()))?;
-        let own: Vec<_> = self.params().map(|info| (info.path.clone(), info.len())).collect();
+        let own: Vec<_> = self
+            .params()
+            .map(|info| (info.path.clone(), info.len()))
+            .collect();
         if let Some((path, len)) = body.params.iter().find(|param| !own.contains(param)) {
             return Err(PruneError::ModelChanged {
                 path: path.clone(),

@@ -11,10 +11,7 @@ use burn::{
 
 use super::Pruner;
 use crate::{
-    attach::MASK_NAME,
-    error::PruneError,
-    mask_op::GradientFlow,
-    params::ParamTable,
+    attach::MASK_NAME, error::PruneError, mask_op::GradientFlow, params::ParamTable,
     treatment::Removed,
 };
 
@@ -44,7 +41,11 @@ impl Pruner {
         step: usize,
     ) -> Result<Step, PruneError> {
         self.table_of(model)?;
-        let replaces = self.config.regrowth.as_ref().is_some_and(|r| r.replaces_update());
+        let replaces = self
+            .config
+            .regrowth
+            .as_ref()
+            .is_some_and(|r| r.replaces_update());
         if replaces && self.schedule.is_due(step) {
             return Ok(Step::Skip);
         }
@@ -149,7 +150,8 @@ impl ModuleVisitor for MaskTensors {
             && field == "removed"
         {
             let n = param.lazy_shape().num_elements() as i32;
-            self.removed.insert(owner.join("."), param.val().reshape([n]));
+            self.removed
+                .insert(owner.join("."), param.val().reshape([n]));
         }
     }
 }
@@ -179,7 +181,8 @@ impl ModuleVisitor for GradientMasker<'_> {
             && let Some(gradient) = self.grads.remove::<D>(param.id)
         {
             let removed = removed.clone().reshape(gradient.shape());
-            self.grads.register(param.id, gradient.mask_fill(removed, 0.0));
+            self.grads
+                .register(param.id, gradient.mask_fill(removed, 0.0));
         }
     }
 }

@@ -34,7 +34,11 @@ impl ModuleMapper for Poison {
             let data: Vec<f32> = (0..n).map(|i| bad[i % bad.len()]).collect();
             let device = old.device();
             let new = Tensor::from_data(TensorData::new(data, old.shape()), &device);
-            if old.is_require_grad() { new.require_grad() } else { new }
+            if old.is_require_grad() {
+                new.require_grad()
+            } else {
+                new
+            }
         })
     }
 }
@@ -42,7 +46,11 @@ impl ModuleMapper for Poison {
 #[test]
 fn masked_weights_are_plus_zero_whatever_is_stored() {
     for device in [device(), training_device()] {
-        for flow in [GradientFlow::Masked, GradientFlow::Dense, GradientFlow::Backward] {
+        for flow in [
+            GradientFlow::Masked,
+            GradientFlow::Dense,
+            GradientFlow::Backward,
+        ] {
             let mut model = Mlp::new(&device);
             let treatment = Treatment {
                 gradient: flow,
@@ -92,7 +100,10 @@ fn zeros_stay_through_momentum_weight_decay_and_adam() {
             pruner.prune(&mut model, 0).unwrap();
         }
         if step > 3 {
-            let kept = values(model.fc1.weight.val()).iter().filter(|v| **v != 0.0).count();
+            let kept = values(model.fc1.weight.val())
+                .iter()
+                .filter(|v| **v != 0.0)
+                .count();
             assert_eq!(kept, 24, "step {step}");
         }
     }
@@ -104,7 +115,11 @@ fn gradients_flow_as_asked() {
     let device = training_device();
     let x = noise("x", [5, 6], &device);
     let dense = Mlp::new(&device);
-    for flow in [GradientFlow::Masked, GradientFlow::Dense, GradientFlow::Backward] {
+    for flow in [
+        GradientFlow::Masked,
+        GradientFlow::Dense,
+        GradientFlow::Backward,
+    ] {
         let treatment = Treatment {
             gradient: flow,
             ..Treatment::default()
@@ -130,7 +145,10 @@ fn gradients_flow_as_asked() {
                 _ if zeros[index] == 0 => 0.0,
                 _ => effective[index],
             };
-            assert!((through_mask[index] - expected).abs() < 1e-6, "{flow:?} at {index}");
+            assert!(
+                (through_mask[index] - expected).abs() < 1e-6,
+                "{flow:?} at {index}"
+            );
         }
     }
 }
@@ -156,12 +174,18 @@ fn burns_records_keep_masks() {
     let bytes = model.clone().into_record().into_bytes().unwrap();
     let mut fresh = Mlp::new(&device);
     let record = ModuleRecord::from_bytes(bytes.clone()).unwrap();
-    assert!(fresh.clone().try_load_record(record).is_err(), "Burn refuses masks it has no place for");
+    assert!(
+        fresh.clone().try_load_record(record).is_err(),
+        "Burn refuses masks it has no place for"
+    );
     pruner.attach(&mut fresh).unwrap();
     let record = ModuleRecord::from_bytes(bytes).unwrap();
     let loaded = fresh.load_record(record);
     assert_eq!(bits(loaded.fc1.weight.val()), bits(model.fc1.weight.val()));
-    assert_eq!(pruner.masks(&loaded).unwrap(), pruner.masks(&model).unwrap());
+    assert_eq!(
+        pruner.masks(&loaded).unwrap(),
+        pruner.masks(&model).unwrap()
+    );
 }
 
 #[test]
@@ -237,9 +261,14 @@ fn lora_is_refused_by_name_and_never_folded() {
     pruner.finish(&mut model).unwrap();
     assert_eq!(bits(model.fc2.weight.val()), masked);
     assert_eq!(bits(model.fc2.weight.base()), masked);
-    assert!(model.fc1.weight.adapter().is_some(), "LoRA must survive finish");
+    assert!(
+        model.fc1.weight.adapter().is_some(),
+        "LoRA must survive finish"
+    );
     let plain = with_lora("fc1");
-    plain.try_load_record(model.clone().into_record()).expect("no trace of the mask is recorded");
+    plain
+        .try_load_record(model.clone().into_record())
+        .expect("no trace of the mask is recorded");
     assert!(matches!(
         pruner.attach(&mut model),
         Err(PruneError::Finished { .. })
@@ -250,13 +279,20 @@ fn lora_is_refused_by_name_and_never_folded() {
 fn quantized_weights_are_a_typed_error() {
     use burn::tensor::quantization::{Calibration, QuantValue};
     let device = Device::flex();
-    let scheme = device.settings().quantization.scheme.with_value(QuantValue::Q8S);
+    let scheme = device
+        .settings()
+        .quantization
+        .scheme
+        .with_value(QuantValue::Q8S);
     let mut quantizer = Quantizer::new(Calibration::MinMax, scheme);
     let mut model = Mlp::new(&device);
     let mut pruner = half(&model);
     model = model.quantize_weights(&mut quantizer);
     let error = pruner.prune(&mut model, 0).unwrap_err();
-    assert!(matches!(error, PruneError::UnsupportedDType { .. }), "{error}");
+    assert!(
+        matches!(error, PruneError::UnsupportedDType { .. }),
+        "{error}"
+    );
 }
 
 use burn::tensor::Device;

@@ -14,14 +14,18 @@ use secateur::{Prune, random::Stream};
 /// A parameter filled from Secateur's own generator.
 pub fn filled<const D: usize>(name: &str, shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
     let mut stream = Stream::new(7, name, 0);
-    let values: Vec<f32> = (0..shape.iter().product()).map(|_| stream.normal()).collect();
+    let values: Vec<f32> = (0..shape.iter().product())
+        .map(|_| stream.normal())
+        .collect();
     Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), device))
 }
 
 /// A tensor from the same generator.
 pub fn noise<const D: usize>(name: &str, shape: [usize; D], device: &Device) -> Tensor<D> {
     let mut stream = Stream::new(8, name, 0);
-    let values: Vec<f32> = (0..shape.iter().product()).map(|_| stream.normal()).collect();
+    let values: Vec<f32> = (0..shape.iter().product())
+        .map(|_| stream.normal())
+        .collect();
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 

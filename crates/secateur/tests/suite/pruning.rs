@@ -31,8 +31,16 @@ fn counts_are_exact_and_the_smallest_go() {
         // Independent of the library's own ranking: no removed weight is larger than a kept one.
         let stored: Vec<f32> = dense.fc1.weight.val().into_data().iter::<f32>().collect();
         let now: Vec<f32> = model.fc1.weight.val().into_data().iter::<f32>().collect();
-        let gone = stored.iter().zip(&now).filter(|(_, n)| **n == 0.0).map(|(s, _)| s.abs());
-        let kept = stored.iter().zip(&now).filter(|(_, n)| **n != 0.0).map(|(s, _)| s.abs());
+        let gone = stored
+            .iter()
+            .zip(&now)
+            .filter(|(_, n)| **n == 0.0)
+            .map(|(s, _)| s.abs());
+        let kept = stored
+            .iter()
+            .zip(&now)
+            .filter(|(_, n)| **n != 0.0)
+            .map(|(s, _)| s.abs());
         assert!(gone.fold(0.0, f32::max) <= kept.fold(f32::INFINITY, f32::min));
     }
 }
@@ -42,14 +50,20 @@ fn nothing_happens_outside_the_window_and_the_last_step_reaches_the_target() {
     let device = device();
     let mut model = Mlp::new(&device);
     let schedule = Cubic::new(0.75).between(10..=25).every(10);
-    let mut pruner = PrunerConfig::new().with_schedule(schedule).init(&model).unwrap();
+    let mut pruner = PrunerConfig::new()
+        .with_schedule(schedule)
+        .init(&model)
+        .unwrap();
     let mut sparsities = Vec::new();
     for step in 0..40 {
         if let Some(event) = pruner.prune(&mut model, step).unwrap() {
             sparsities.push((step, event.sparsity()));
         }
     }
-    assert_eq!(sparsities.iter().map(|s| s.0).collect::<Vec<_>>(), [10, 20, 25]);
+    assert_eq!(
+        sparsities.iter().map(|s| s.0).collect::<Vec<_>>(),
+        [10, 20, 25]
+    );
     assert_eq!(sparsities.last().unwrap().1, 0.75);
     let error = pruner.prune(&mut model, 3).unwrap_err();
     assert_eq!(error, PruneError::StepOrder { step: 3, last: 39 });
@@ -102,7 +116,11 @@ fn undo_is_bit_exact_and_keeps_what_survivors_learned() {
         let after = bits(model.fc1.weight.val());
         let start = bits(dense.fc1.weight.val());
         for index in 0..masked.len() {
-            let expected = if masked[index] == 0 { start[index] } else { trained[index] };
+            let expected = if masked[index] == 0 {
+                start[index]
+            } else {
+                trained[index]
+            };
             assert_eq!(after[index], expected, "{removed:?} at {index}");
         }
     }
@@ -182,7 +200,9 @@ fn filters_go_whole() {
     pruner.prune(&mut model, 0).unwrap();
     let norms: Vec<f32> = {
         let w: Vec<f32> = model.conv.weight.val().into_data().iter::<f32>().collect();
-        w.chunks(18).map(|f| f.iter().map(|v| v.abs()).sum()).collect()
+        w.chunks(18)
+            .map(|f| f.iter().map(|v| v.abs()).sum())
+            .collect()
     };
     assert_eq!(norms.iter().filter(|n| **n == 0.0).count(), 2, "{norms:?}");
 }
@@ -195,15 +215,24 @@ fn biases_and_norms_only_by_name_and_never_running_statistics() {
     let paths = |pruner: &Pruner| pruner.params().map(|i| i.path.clone()).collect::<Vec<_>>();
     let default = config().init(&model).unwrap();
     assert_eq!(paths(&default), ["conv.weight", "head.weight"]);
-    let also = config().with_also(["head.bias", "norm.gamma"]).init(&model).unwrap();
-    assert_eq!(paths(&also), ["conv.weight", "norm.gamma", "head.weight", "head.bias"]);
+    let also = config()
+        .with_also(["head.bias", "norm.gamma"])
+        .init(&model)
+        .unwrap();
+    assert_eq!(
+        paths(&also),
+        ["conv.weight", "norm.gamma", "head.weight", "head.bias"]
+    );
     assert!(matches!(
         config().with_also(["norm.running_mean"]).init(&model),
         Err(PruneError::RunningStatistics { .. })
     ));
     let everything = config().with_only(["**"]).init(&model).unwrap();
     assert!(paths(&everything).iter().all(|p| !p.contains("running")));
-    let typo = config().with_only(["haed.weight"]).init(&model).unwrap_err();
+    let typo = config()
+        .with_only(["haed.weight"])
+        .init(&model)
+        .unwrap_err();
     assert!(typo.to_string().contains("`head.weight`"), "{typo}");
 }
 
