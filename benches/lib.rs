@@ -1,1 +1,6 @@
-//! What the benches share: nets to measure and a way to take ratios.
+//! What the benches share: nets to measure, and ratios within one run.
+
+#![warn(missing_docs)]
+
+pub mod nets;
+pub mod ratio;

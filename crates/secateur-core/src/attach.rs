@@ -14,6 +14,7 @@ use crate::{
     error::PruneError,
     mask_op::{GradientFlow, masked},
     params::{Attached, ParamEntry, ParamTable},
+    weights::{Weights, write_weights},
 };
 
 /// The path component under which a parameter's mask is recorded: `fc.weight.mask.removed`.
@@ -140,7 +141,7 @@ pub(crate) struct StoredMask {
 }
 
 /// The gradient flow of an attached mask with these tensors.
-fn flow_of(backward: Option<usize>) -> GradientFlow {
+pub(crate) fn flow_of(backward: Option<usize>) -> GradientFlow {
     match backward {
         None => GradientFlow::Masked,
         Some(0) => GradientFlow::Dense,
@@ -267,13 +268,13 @@ impl ModuleMapper for MaskWriter<'_> {
     }
 }
 
-enum MaskField {
+pub(crate) enum MaskField {
     Removed,
     Blocked,
 }
 
 /// Splits `fc.weight.mask.removed` into the parameter's path and the mask's field.
-fn mask_field(path: &[String]) -> Option<(String, MaskField)> {
+pub(crate) fn mask_field(path: &[String]) -> Option<(String, MaskField)> {
     let [owner @ .., name, field] = path else {
         return None;
     };
@@ -287,6 +288,12 @@ fn mask_field(path: &[String]) -> Option<(String, MaskField)> {
 
 /// Reads the attached masks (true = removed, storage order) by parameter path.
 pub(crate) fn read_masks<M: Module>(model: &M) -> BTreeMap<String, Vec<bool>> {
+    let masks = read_stored(model).into_iter();
+    masks.map(|(path, mask)| (path, mask.removed)).collect()
+}
+
+/// Reads the attached masks with the second masks of those that have one.
+fn read_stored<M: Module>(model: &M) -> BTreeMap<String, StoredMask> {
     let mut reader = MaskReader::default();
     model.visit(&mut reader);
     reader.masks
@@ -295,7 +302,7 @@ pub(crate) fn read_masks<M: Module>(model: &M) -> BTreeMap<String, Vec<bool>> {
 #[derive(Default)]
 struct MaskReader {
     path: Vec<String>,
-    masks: BTreeMap<String, Vec<bool>>,
+    masks: BTreeMap<String, StoredMask>,
 }
 
 impl ModuleVisitor for MaskReader {
@@ -308,11 +315,51 @@ impl ModuleVisitor for MaskReader {
     }
 
     fn visit_bool<const D: usize>(&mut self, param: &Param<Tensor<D, Bool>>) {
-        if let Some((owner, MaskField::Removed)) = mask_field(&self.path) {
-            let removed = param.val().into_data().iter::<bool>().collect();
-            self.masks.insert(owner, removed);
+        let Some((owner, field)) = mask_field(&self.path) else {
+            return;
+        };
+        let data = param.val().into_data();
+        // Some devices keep a Bool in four bytes.
+        let bits = match data.as_slice::<bool>() {
+            Ok(bits) => bits.to_vec(),
+            Err(_) => data.iter::<bool>().collect(),
+        };
+        let mask = self.masks.entry(owner).or_default();
+        match field {
+            MaskField::Removed => mask.removed = bits,
+            MaskField::Blocked => mask.blocked = Some(bits),
         }
     }
+}
+
+/// Bakes the zeros of one parameter, given by all of its paths, into the weight and takes its
+/// mask off. What the other masks hide stays as it is.
+pub(crate) fn detach_one<M: Module>(model: &mut M, table: &ParamTable, paths: &[String]) {
+    let is_foreign = |entry: &ParamEntry| matches!(entry.attached, Attached::Foreign(_));
+    if table.entries.iter().any(is_foreign) {
+        *model = model.clone().map(&mut Baker {
+            path: Vec::new(),
+            masks: read_masks(model),
+            only: Some(paths),
+        });
+        return;
+    }
+    // Burn takes masks off all parameters at once: the others get theirs back.
+    let mut masks = read_stored(model);
+    masks.retain(|path, _| !paths.contains(path));
+    let mut hidden = Weights::of(model).tensors;
+    hidden.retain(|path, _| masks.contains_key(path));
+    let mut plain = model.clone().materialize();
+    write_weights(&mut plain, &hidden);
+    for (path, mask) in &masks {
+        let flow = flow_of(mask.blocked.as_ref().map(Vec::len));
+        plain = plain.apply_reparameterization(Attacher {
+            wanted: vec![path.clone()],
+            flow,
+        });
+    }
+    write_masks(&mut plain, &masks);
+    *model = plain;
 }
 
 /// Bakes the zeros into the weights and takes all masks off.
@@ -328,16 +375,25 @@ pub(crate) fn detach<M: Module>(model: &mut M, table: &ParamTable) {
     let mut baker = Baker {
         path: Vec::new(),
         masks: read_masks(model),
+        only: None,
     };
     *model = model.clone().map(&mut baker);
 }
 
-struct Baker {
+struct Baker<'a> {
     path: Vec<String>,
     masks: BTreeMap<String, Vec<bool>>,
+    /// The parameters whose masks go, all if `None`.
+    only: Option<&'a [String]>,
 }
 
-impl ModuleMapper for Baker {
+impl Baker<'_> {
+    fn wants(&self, path: &String) -> bool {
+        self.only.is_none_or(|only| only.contains(path))
+    }
+}
+
+impl ModuleMapper for Baker<'_> {
     fn enter_module(&mut self, name: &str, _container_type: &str) {
         self.path.push(name.into());
     }
@@ -347,16 +403,23 @@ impl ModuleMapper for Baker {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(removed) = self.masks.remove(&self.path.join(".")) else {
+        let path = self.path.join(".");
+        let Some(removed) = self.masks.remove(&path).filter(|_| self.wants(&path)) else {
             return param;
         };
         let n = removed.len();
         param.map(|base| {
-            let removed = Tensor::<1, Bool>::from_data(TensorData::new(removed, [n]), &base.device())
-                .reshape(base.shape());
+            let removed =
+                Tensor::<1, Bool>::from_data(TensorData::new(removed, [n]), &base.device())
+                    .reshape(base.shape());
             let require_grad = base.is_require_grad();
-            let baked = base.detach().mask_fill(removed, 0.0);
-            if require_grad { baked.require_grad() } else { baked }
+            // Burn tracks only leaves, which an operation's result is not until detached.
+            let baked = base.detach().mask_fill(removed, 0.0).detach();
+            if require_grad {
+                baked.require_grad()
+            } else {
+                baked
+            }
         })
     }
 
@@ -364,11 +427,11 @@ impl ModuleMapper for Baker {
         &mut self,
         param: Param<Tensor<D, Bool>>,
     ) -> Param<Tensor<D, Bool>> {
-        if mask_field(&self.path).is_none() {
-            return param;
+        match mask_field(&self.path) {
+            Some((owner, _)) if self.wants(&owner) => {}
+            _ => return param,
         }
         let device = param.lazy_device();
         param.map(|_| Tensor::from_data(TensorData::new(Vec::<bool>::new(), [0]), &device))
     }
 }
-

@@ -6,9 +6,27 @@ use serde::{Deserialize, Serialize};
 ///
 /// Bits past the length are always zero, so that equal bit vectors have equal words.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "RawBits")]
 pub struct Bits {
     len: usize,
     words: Vec<u64>,
+}
+
+/// Bits as they come from outside, not yet checked.
+#[derive(Deserialize)]
+struct RawBits {
+    len: usize,
+    words: Vec<u64>,
+}
+
+impl TryFrom<RawBits> for Bits {
+    type Error = String;
+
+    fn try_from(raw: RawBits) -> Result<Self, String> {
+        let words = raw.words.len();
+        Self::from_words(raw.len, raw.words)
+            .ok_or_else(|| format!("{words} words do not hold {} bits", raw.len))
+    }
 }
 
 impl Bits {
@@ -184,6 +202,13 @@ mod tests {
             prop_assert_eq!(bits.not().not(), bits.clone());
             prop_assert_eq!(Bits::from_words(v.len(), bits.words().to_vec()), Some(bits));
         }
+    }
+
+    #[test]
+    fn made_up_bits_are_refused() {
+        let good = serde_json::to_string(&Bits::ones(70)).unwrap();
+        assert_eq!(serde_json::from_str::<Bits>(&good).unwrap(), Bits::ones(70));
+        assert!(serde_json::from_str::<Bits>(r#"{"len":100,"words":[]}"#).is_err());
     }
 
     #[test]

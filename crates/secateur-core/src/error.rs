@@ -145,8 +145,8 @@ pub enum PruneError {
 
     /// The parameter carries a mask attached with other settings than the caller's.
     #[error(
-        "the mask on `{path}` was attached with gradient flow `{found}`, this pruner wants \
-         `{wanted}`; `finish` the model first, or configure the pruner alike"
+        "the mask on `{path}` was attached with gradient flow `{found}`, but `{wanted}` is asked \
+         for; `finish` the model first or load into a fresh one, or configure the pruner alike"
     )]
     GradientFlow {
         /// Parameter path.
@@ -287,6 +287,20 @@ pub enum PruneError {
         /// The file.
         file: PathBuf,
         /// The system's message.
+        why: String,
+    },
+
+    /// A file was saved from another model than the one it is loaded into.
+    #[error(
+        "{file} does not fit this model at `{path}`: {why}; load it into a model built like the \
+         one it was saved from"
+    )]
+    RecordMismatch {
+        /// File name.
+        file: String,
+        /// Path of the parameter, as the file or the model spells it.
+        path: String,
+        /// What differs.
         why: String,
     },
 

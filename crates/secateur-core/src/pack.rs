@@ -87,12 +87,7 @@ impl Container {
         kind: &'static str,
         supported: u32,
     ) -> Result<Self, PruneError> {
-        let bytes = std::fs::read(file).map_err(|error| PruneError::Io {
-            action: "read",
-            file: file.into(),
-            why: error.to_string(),
-        })?;
-        Self::from_bytes(bytes, &file.display().to_string(), kind, supported)
+        Self::from_bytes(read(file)?, &file.display().to_string(), kind, supported)
     }
 
     fn from_bytes(
@@ -101,13 +96,16 @@ impl Container {
         kind: &'static str,
         supported: u32,
     ) -> Result<Self, PruneError> {
-        let corrupt = |why: String| PruneError::CorruptFile {
-            file: name.into(),
-            kind: kind.into(),
-            why,
-        };
-        let reader = Reader::from_bytes(Bytes::from_bytes_vec(bytes))
-            .map_err(|error| corrupt(error.to_string()))?;
+        Self::from_reader(open(bytes, name, kind)?, name, kind, supported)
+    }
+
+    pub(crate) fn from_reader(
+        reader: Reader,
+        name: &str,
+        kind: &'static str,
+        supported: u32,
+    ) -> Result<Self, PruneError> {
+        let corrupt = |why: String| corrupt(name, kind, why);
         let meta = reader.metadata().clone();
         match meta.get(KIND) {
             Some(found) if found == kind => {}
@@ -127,11 +125,7 @@ impl Container {
         }
         let mut container = Self::new(kind, version);
         container.body = meta.get(BODY).cloned().unwrap_or_default();
-        for tensor in reader.into_tensors().map_err(|e| corrupt(e.to_string()))? {
-            let (name, dtype, shape, _, bytes) =
-                tensor.into_parts().map_err(|e| corrupt(e.to_string()))?;
-            let data = TensorData::try_from_bytes(bytes, shape, dtype)
-                .map_err(|error| corrupt(format!("tensor `{name}`: {error:?}")))?;
+        for (name, _, data) in tensors(reader).map_err(&corrupt)? {
             container.tensors.insert(name, data);
         }
         let checksum = format!("{:08x}", container.checksum());
@@ -142,15 +136,63 @@ impl Container {
     }
 }
 
+/// The bytes of a file.
+pub(crate) fn read(file: &Path) -> Result<Vec<u8>, PruneError> {
+    std::fs::read(file).map_err(|error| PruneError::Io {
+        action: "read",
+        file: file.into(),
+        why: error.to_string(),
+    })
+}
+
+/// Reads the table of contents of Burn's container; `kind` is what the error calls it.
+pub(crate) fn open(bytes: Vec<u8>, name: &str, kind: &str) -> Result<Reader, PruneError> {
+    Reader::from_bytes(Bytes::from_bytes_vec(bytes))
+        .map_err(|error| corrupt(name, kind, error.to_string()))
+}
+
+/// What Secateur says that the container holds; `None` for one that Burn wrote.
+pub(crate) fn kind_of(reader: &Reader) -> Option<&str> {
+    reader.metadata().get(KIND).map(String::as_str)
+}
+
+/// Name, parameter id and data of every tensor, each checked to have the bytes that its shape
+/// asks for, or what is wrong.
+pub(crate) fn tensors(reader: Reader) -> Result<Vec<(String, Option<u64>, TensorData)>, String> {
+    let tensors = reader.into_tensors().map_err(|error| error.to_string())?;
+    let parts = tensors.into_iter().map(|tensor| {
+        let (name, dtype, shape, id, bytes) =
+            tensor.into_parts().map_err(|error| error.to_string())?;
+        let data = TensorData::try_from_bytes(bytes, shape, dtype)
+            .map_err(|error| format!("tensor `{name}`: {error:?}"))?;
+        Ok((name, id, data))
+    });
+    parts.collect()
+}
+
+/// The error for a damaged file.
+pub(crate) fn corrupt(name: &str, kind: &str, why: String) -> PruneError {
+    PruneError::CorruptFile {
+        file: name.into(),
+        kind: kind.into(),
+        why,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn sample() -> Container {
-        Container::new("weights", 1).with_body("{}".into()).with_tensors([
-            ("a".to_string(), TensorData::from([[1.0f32, 2.0], [3.0, 4.0]])),
-            ("b".to_string(), TensorData::from([true, false])),
-        ])
+        Container::new("weights", 1)
+            .with_body("{}".into())
+            .with_tensors([
+                (
+                    "a".to_string(),
+                    TensorData::from([[1.0f32, 2.0], [3.0, 4.0]]),
+                ),
+                ("b".to_string(), TensorData::from([true, false])),
+            ])
     }
 
     fn read(bytes: Vec<u8>) -> Result<Container, PruneError> {
@@ -188,6 +230,9 @@ mod tests {
         let mut later = sample();
         later.version = 2;
         let bytes = later.writer().into_bytes().unwrap().to_vec();
-        assert!(matches!(read(bytes), Err(PruneError::FileVersion { found: 2, .. })));
+        assert!(matches!(
+            read(bytes),
+            Err(PruneError::FileVersion { found: 2, .. })
+        ));
     }
 }

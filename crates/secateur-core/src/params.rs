@@ -90,7 +90,10 @@ impl ParamInfo {
 pub(crate) enum Attached {
     Nothing,
     /// Our mask; `backward` says how many elements its second mask has, if it has one.
-    Mask { len: usize, backward: Option<usize> },
+    Mask {
+        len: usize,
+        backward: Option<usize>,
+    },
     /// A reparameterization of somebody else, by name.
     Foreign(String),
 }
@@ -99,7 +102,6 @@ pub(crate) enum Attached {
 #[derive(Clone, Debug)]
 pub(crate) struct ParamEntry {
     pub info: ParamInfo,
-    pub id: ParamId,
     pub dims: Vec<usize>,
     pub layout: Layout,
     /// Other paths that share the parameter's id.
@@ -146,6 +148,17 @@ impl ParamTable {
     /// The entry with the given path, or an error that suggests near spellings.
     pub fn find(&self, path: &str) -> Result<&ParamEntry, PruneError> {
         self.get(path).ok_or_else(|| self.unknown(path))
+    }
+
+    /// As [`find`](Self::find), for a path that may be that of a tied field.
+    pub fn find_tied(&self, path: &str) -> Result<&ParamEntry, PruneError> {
+        self.get(path)
+            .or_else(|| {
+                self.entries
+                    .iter()
+                    .find(|e| e.tied.iter().any(|t| t == path))
+            })
+            .ok_or_else(|| self.unknown(path))
     }
 
     /// The error for a path or pattern that matches nothing.
@@ -263,7 +276,7 @@ impl ModuleVisitor for TableVisitor {
         }
         let dims = shape_of(&param.lazy_shape());
         let container = self.containers.last().map_or("", String::as_str);
-        let layer = container.split_once(':').map_or(container, |(_, name)| name);
+        let layer = layer_name(container);
         let field = self.path.last().map_or("", String::as_str);
         let (role, layout) = classify(layer, field, D);
         let entry = ParamEntry {
@@ -275,7 +288,6 @@ impl ModuleVisitor for TableVisitor {
                 layer: layer.into(),
                 ..ParamInfo::default()
             },
-            id: param.id,
             dims,
             layout,
             tied: Vec::new(),
@@ -298,6 +310,28 @@ impl ModuleVisitor for TableVisitor {
             }
         }
     }
+}
+
+/// The type's name in what Burn calls a container: `Linear` of `Struct:Linear`.
+pub(crate) fn layer_name(container: &str) -> &str {
+    container
+        .split_once(':')
+        .map_or(container, |(_, name)| name)
+}
+
+/// Whether a parameter is recorded the other way round than it lies in the model, as the weight of
+/// a column-major `Linear` is: recorded `[out, in]`, held `[in, out]`.
+///
+/// Asks the parameter's own load mapper, with two elements, so nothing is initialised.
+pub(crate) fn is_column_major<const D: usize>(param: &Param<Tensor<D>>) -> bool {
+    let mut dims = [1; D];
+    let Some(last) = dims.last_mut().filter(|_| D == 2) else {
+        return false;
+    };
+    *last = 2;
+    let probe = Tensor::<D>::zeros(dims, &param.lazy_device());
+    let stored = param.clone().transform_for_load(probe, param.id);
+    stored.lazy_shape().as_slice() != dims
 }
 
 fn shape_of(shape: &Shape) -> Vec<usize> {

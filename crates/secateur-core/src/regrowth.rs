@@ -40,6 +40,14 @@ pub trait Regrowth: Debug + Send + Sync {
     fn replaces_update(&self) -> bool {
         false
     }
+
+    /// Checks the settings, once, before the first step.
+    ///
+    /// # Errors
+    /// [`PruneError::InvalidSetting`] names the setting at fault and what to write instead.
+    fn check(&self) -> Result<(), PruneError> {
+        Ok(())
+    }
 }
 
 /// Every pruning ranks all units anew, the removed ones among them (soft filter pruning, dynamic

@@ -1,6 +1,6 @@
 //! Signals: what a scorer must have observed before it can score.
 
-use std::{collections::BTreeMap, fmt::Debug, sync::Arc};
+use std::{cell::LazyCell, collections::BTreeMap, fmt::Debug, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ pub enum Observes {
 }
 
 /// One observation of one parameter. All slices are in view order `(out, in, kernel)`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Observed<'a> {
     /// Record path of the parameter.
     pub path: &'a str,
@@ -25,13 +25,53 @@ pub struct Observed<'a> {
     pub weight: &'a [f32],
     /// The gradient of the loss.
     pub gradient: &'a [f32],
-    /// The current mask.
-    pub mask: &'a Mask,
     /// Training step of the observation.
     pub step: usize,
     /// Whether weights and gradient are those of a changed copy of the model
     /// (`Pruner::observe_with`).
     pub probe: bool,
+    pub(crate) mask: CurrentMask<'a>,
+}
+
+/// The current mask, fetched from the device only if a signal asks for it.
+#[derive(Clone)]
+pub(crate) enum CurrentMask<'a> {
+    Known(&'a Mask),
+    Attached(&'a LazyMask<'a>),
+}
+
+/// A mask that is read when somebody looks.
+pub(crate) type LazyMask<'a> = LazyCell<Mask, &'a dyn Fn() -> Mask>;
+
+impl Debug for CurrentMask<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Known(mask) => mask.fmt(f),
+            Self::Attached(_) => f.write_str("on the device"),
+        }
+    }
+}
+
+impl<'a> Observed<'a> {
+    /// An observation made by hand, at step 0, to test a signal with.
+    pub fn new(path: &'a str, weight: &'a [f32], gradient: &'a [f32], mask: &'a Mask) -> Self {
+        Self {
+            path,
+            weight,
+            gradient,
+            step: 0,
+            probe: false,
+            mask: CurrentMask::Known(mask),
+        }
+    }
+
+    /// The current mask.
+    pub fn mask(&self) -> &Mask {
+        match &self.mask {
+            CurrentMask::Known(mask) => mask,
+            CurrentMask::Attached(mask) => mask,
+        }
+    }
 }
 
 /// A quantity that is accumulated per parameter while the model trains.
@@ -232,14 +272,7 @@ mod tests {
 
     fn feed(store: &mut SignalStore, signal: &dyn Signal, gradient: &[f32]) {
         let mask = Mask::keep_all([gradient.len(), 1, 1]);
-        let seen = Observed {
-            path: "w",
-            weight: &[],
-            gradient,
-            mask: &mask,
-            step: 0,
-            probe: false,
-        };
+        let seen = Observed::new("w", &[], gradient, &mask);
         store.update(signal, &seen);
     }
 

@@ -68,7 +68,10 @@ impl Weights {
     /// # Errors
     /// [`PruneError::Io`].
     pub fn save(&self, file: impl AsRef<Path>) -> Result<(), PruneError> {
-        let tensors = self.tensors.iter().map(|(path, data)| (path.clone(), data.clone()));
+        let tensors = self
+            .tensors
+            .iter()
+            .map(|(path, data)| (path.clone(), data.clone()));
         pack::Container::new("weights", 1)
             .with_tensors(tensors)
             .save(file.as_ref())

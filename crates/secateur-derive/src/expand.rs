@@ -37,7 +37,7 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
             use #krate::__private as __secateur;
 
             #[automatically_derived]
-            #[allow(deprecated, unused_variables)]
+            #[allow(deprecated)]
             impl #impl_generics __secateur::Prunable for #name #ty_generics #where_clause {
                 fn collect_layers<'__layers>(
                     &'__layers mut self,

@@ -6,7 +6,7 @@ use syn::spanned::Spanned;
 use syn::{Data, DataEnum, DeriveInput, Fields, Ident, Index, Member, Type, Variant};
 
 use crate::attr::{Place, PruneAttrs};
-use crate::burn_module::passed_over;
+use crate::burn_module::{PassedOver, passed_over};
 use crate::ctxt::Ctxt;
 
 /// A struct or enum that is walked.
@@ -39,7 +39,7 @@ pub(crate) struct Child<'a> {
 #[derive(Debug)]
 pub(crate) struct VariantBody<'a> {
     pub(crate) ident: &'a Ident,
-    /// Whether the variant has a field at all, to be matched.
+    /// How to match the variant.
     pub(crate) fields: &'a Fields,
     pub(crate) child: Option<Child<'a>>,
 }
@@ -118,7 +118,7 @@ fn struct_children<'a>(ctxt: &Ctxt, fields: &'a Fields) -> Vec<Child<'a>> {
 }
 
 fn variants<'a>(ctxt: &Ctxt, data: &'a DataEnum) -> Vec<VariantBody<'a>> {
-    // Burn visits every variant of an enum as soon as one of them holds a module.
+    // Burn visits no variant of an enum unless one of them holds a module.
     let visits_any = data
         .variants
         .iter()
@@ -148,11 +148,14 @@ fn variant_child<'a>(ctxt: &Ctxt, variant: &'a Variant, visits_any: bool) -> Opt
         }
         Fields::Unnamed(fields) if fields.unnamed.len() == 1 => {
             let field = &fields.unnamed[0];
-            if let Some(reason) = passed_over(&field.attrs, &field.ty) {
-                attrs.must_be_absent(ctxt, reason.why());
-                if !visits_any {
+            match passed_over(&field.attrs, &field.ty) {
+                // Burn's enums heed the mark only where no variant holds a module.
+                Some(PassedOver::Skipped) if visits_any => {}
+                Some(reason) => {
+                    attrs.must_be_absent(ctxt, reason.why());
                     return None;
                 }
+                None => {}
             }
             Some(Child {
                 member: Member::Unnamed(Index::from(0)),

@@ -41,7 +41,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// | --- | --- |
 /// | `skip` | nothing below is pruned |
 /// | `sparsity = 0.5` | share of zeros to end with, in [0, 1) |
-/// | `pattern = "2:4"` | what lives and dies together: `unstructured`, `n:m` (of m neighbours n are kept), `filter`, `channel`, `kernel`, `block RxC`, `vector N` |
+/// | `pattern = "2:4"` | what lives and dies together: `unstructured`, `n:m` (of m neighbours n are kept), `filter`, `channel`, `kernel`, `block RxC`, `vector N`; n:m takes `axis=out`, `in` or `kernel`, and whatever has a size takes `remainder=error`, `keep` or `partial` |
 /// | `group = "name"` | layers of one group are ranked together |
 ///
 /// A field's attribute wins over a type's, an inner field's over an outer one's; `skip` cannot be

@@ -7,10 +7,26 @@ const WORDS: [&str; 4] = ["unstructured", "filter", "channel", "kernel"];
 /// Patterns that carry numbers, by their first word.
 const WITH_NUMBERS: [&str; 2] = ["block", "vector"];
 
+/// What may be set beside a pattern, with its values.
+const AXIS: (&str, &[&str]) = ("axis", &["out", "in", "kernel"]);
+const REMAINDER: (&str, &[&str]) = ("remainder", &["error", "keep", "partial"]);
+
 /// Says what is wrong with the spelling of a pattern.
 pub(crate) fn check(pattern: &str) -> Result<(), String> {
-    let words: Vec<_> = pattern.split_whitespace().collect();
-    match words[..] {
+    let (options, words): (Vec<_>, Vec<_>) = pattern
+        .split_whitespace()
+        .partition(|word| word.contains('='));
+    check_words(pattern, &words)?;
+    let known: &[_] = match words[0] {
+        "block" | "vector" => &[REMAINDER],
+        word if word.contains(':') => &[AXIS, REMAINDER],
+        _ => &[],
+    };
+    check_options(words[0], &options, known)
+}
+
+fn check_words(pattern: &str, words: &[&str]) -> Result<(), String> {
+    match *words {
         [] => Err(format!("the pattern is empty; {}", expected())),
         [word] if WORDS.contains(&word) => Ok(()),
         [word] if word.contains(':') => check_n_of_m(word),
@@ -27,6 +43,27 @@ pub(crate) fn check(pattern: &str) -> Result<(), String> {
         ["vector", ..] => Err("a vector has one length: write `vector 4`".into()),
         _ => Err(unknown(pattern)),
     }
+}
+
+fn check_options(pattern: &str, options: &[&str], known: &[(&str, &[&str])]) -> Result<(), String> {
+    let mut seen = Vec::new();
+    for option in options {
+        let (key, value) = option.split_once('=').unwrap_or((option, ""));
+        let Some((_, values)) = known.iter().find(|(known, _)| *known == key) else {
+            return Err(format!("`{pattern}` takes no `{key}`; remove `{option}`"));
+        };
+        if !values.contains(&value) {
+            return Err(format!(
+                "`{value}` is no {key}: write one of `{key}={}`",
+                values.join(&format!("`, `{key}="))
+            ));
+        }
+        if seen.contains(&key) {
+            return Err(format!("`{key}` is given twice; remove `{option}`"));
+        }
+        seen.push(key);
+    }
+    Ok(())
 }
 
 fn check_n_of_m(pattern: &str) -> Result<(), String> {
@@ -99,6 +136,8 @@ mod tests {
             "1:16",
             "block 4x1",
             "vector 8",
+            "2:4 axis=kernel remainder=keep",
+            "block 4x1 remainder=partial",
         ] {
             assert_eq!(check(pattern), Ok(()), "{pattern}");
         }
@@ -123,6 +162,11 @@ mod tests {
             ("vector", "vector 4"),
             ("vector x", "vector 4"),
             ("something else", "write `unstructured`"),
+            ("axis=in", "empty"),
+            ("2:4 axis=rows", "write one of `axis=out`, `axis=in`"),
+            ("2:4 axis=in axis=out", "given twice"),
+            ("block 4x1 axis=in", "takes no `axis`"),
+            ("filter remainder=keep", "takes no `remainder`"),
         ] {
             let error = check(pattern).unwrap_err();
             assert!(error.contains(told), "{pattern}: {error}");

@@ -1,4 +1,46 @@
-//! The literature of pruning.
+//! The literature of pruning: each method a small file with its source, its formula, what it
+//! compares with what, what it costs, and an example worked out by hand.
+//!
+//! A method is a combination of Secateur's axes (scorer, pattern, allocation, schedule, regrowth,
+//! treatment), and most have a function that returns that combination as a
+//! [`PrunerConfig`](secateur_core::pruner::PrunerConfig), on which any axis can still be changed:
+//!
+//! | method | scorer | allocation | schedule | regrowth |
+//! | --- | --- | --- | --- | --- |
+//! | [`agp()`] | `\|w\|` | uniform | cubic | |
+//! | [`han()`], [`han_iterative`] | `\|w\|` | per parameter | once, rounds | |
+//! | [`han_threshold`], [`han_thresholds`] | [`StdMagnitude`] | | once, threshold | |
+//! | [`snip()`] | [`Snip`] | global | once | |
+//! | [`weight_taylor`] | [`WeightTaylor`] | global | yours | |
+//! | [`diagonal_fisher`] | [`DiagonalFisher`] | global | yours | |
+//! | [`lottery()`], [`LotteryTicket`] | `\|w\|` | uniform | rounds | |
+//! | [`rigl()`] | [`RandomStart`] | [`Erk`] | constant | [`RigL`] |
+//! | [`set()`] | [`RandomStart`] | [`Er`] | constant | [`Set`] |
+//!
+//! [`Erk`], [`Er`] and [`Lamp`] are allocations that combine with anything.
 
+pub mod agp;
 pub mod erk;
+pub mod fisher;
+pub mod han;
 pub mod lamp;
+pub mod lottery;
+pub mod rigl;
+pub mod set;
+pub mod snip;
+pub mod sparse_training;
+pub mod taylor;
+#[cfg(all(test, feature = "flex"))]
+mod worked;
+
+pub use agp::agp;
+pub use erk::{Er, Erk};
+pub use fisher::{DiagonalFisher, diagonal_fisher};
+pub use han::{StdMagnitude, han, han_iterative, han_threshold, han_thresholds};
+pub use lamp::Lamp;
+pub use lottery::{LotteryTicket, lottery};
+pub use rigl::{RigL, rigl};
+pub use set::{Set, set};
+pub use snip::{Snip, snip, snip_with_biases};
+pub use sparse_training::RandomStart;
+pub use taylor::{WeightTaylor, weight_taylor};

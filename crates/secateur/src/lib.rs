@@ -3,13 +3,21 @@
 #![warn(missing_docs)]
 #![allow(rustdoc::broken_intra_doc_links)]
 
+#[cfg(doctest)]
+mod book;
+
 pub use secateur_core as core;
 pub use secateur_core::{
-    allocation, attach, bits, error, layers, magnitude, mask, mask_file, mask_op, mask_set, params,
-    path_pattern, pattern, penalty, pruner, random, rank, reduction, regrowth, schedule, scorer,
-    selector, signal, target, treatment, units, view, weights,
+    allocation, attach, bits, error, files,
+    files::{load_file, load_sparse, save_sparse},
+    layers, magnitude, mask, mask_file, mask_op, mask_set, params, path_pattern, pattern, penalty,
+    pruner, random, rank, reduction, regrowth, schedule, scorer, selector, signal, state_dict,
+    target, torch, treatment, units, view, weights,
 };
 pub use secateur_methods as methods;
+
+#[cfg(feature = "pytorch")]
+pub mod pytorch;
 
 #[cfg(feature = "derive")]
 pub use secateur_derive::Prune;

@@ -25,9 +25,7 @@ use burn::nn::{
 };
 use burn::tensor::{Device, Tensor};
 use secateur::Prune;
-use secateur::layers::{
-    LayerMut, ParamSpec, Prunable, PrunableLayer, attributes, layers_mut,
-};
+use secateur::layers::{LayerMut, ParamSpec, Prunable, PrunableLayer, attributes, layers_mut};
 
 /// The paths of all float parameters, as Burn writes them into records.
 #[derive(Default)]
@@ -182,6 +180,8 @@ fn changing_a_layer_changes_the_model() {
     assert_as_recorded(&mut net);
 }
 
+// A model is built once, so the difference in size costs nothing.
+#[allow(clippy::large_enum_variant)]
 #[derive(Module, Prune, Debug)]
 enum Body {
     Conv(Block),
@@ -394,7 +394,11 @@ struct Transposed {
 impl PrunableLayer for Transposed {
     fn params(&self) -> Vec<ParamSpec> {
         let layout = secateur::core::view::Layout::OutIn;
-        vec![ParamSpec::new("weight", secateur::core::params::Role::Weight, layout)]
+        vec![ParamSpec::new(
+            "weight",
+            secateur::core::params::Role::Weight,
+            layout,
+        )]
     }
 }
 
@@ -489,8 +493,8 @@ fn attributes_are_resolved_by_path() {
 
 mod reexport {
     //! A crate that hides Secateur behind a name of its own.
-    pub mod pruning {
-        pub use secateur::__private;
+    pub(crate) mod pruning {
+        pub(crate) use secateur::__private;
     }
 }
 
@@ -522,4 +526,43 @@ model!(FromMacro, dense: Linear, 0.5);
 fn models_written_by_macros_are_walked() {
     let model = FromMacro { dense: linear() };
     assert_eq!(attributes(&model).at("dense").sparsity, Some(0.5));
+}
+
+#[derive(Prune)]
+struct EveryPattern {
+    #[prune(pattern = "unstructured")]
+    unstructured: Linear,
+    #[prune(pattern = "filter")]
+    filter: Linear,
+    #[prune(pattern = "channel")]
+    channel: Linear,
+    #[prune(pattern = "kernel")]
+    kernel: Linear,
+    #[prune(pattern = "2:4 axis=out remainder=keep")]
+    n_of_m: Linear,
+    #[prune(pattern = "block 4x1 remainder=partial")]
+    block: Linear,
+    #[prune(pattern = "vector 4 remainder=error")]
+    vector: Linear,
+}
+
+#[test]
+fn what_the_derive_accepts_is_read_at_run_time() {
+    let mut model = EveryPattern {
+        unstructured: linear(),
+        filter: linear(),
+        channel: linear(),
+        kernel: linear(),
+        n_of_m: linear(),
+        block: linear(),
+        vector: linear(),
+    };
+    let layers = layers_mut(&mut model);
+    let mut read = 0;
+    for (path, attributes) in layers.attributes().iter() {
+        let text = attributes.pattern.as_deref().unwrap();
+        secateur::core::pattern::parse_pattern(text).unwrap_or_else(|e| panic!("{path}: {e}"));
+        read += 1;
+    }
+    assert_eq!(read, 7);
 }

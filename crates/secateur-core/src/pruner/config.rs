@@ -232,6 +232,9 @@ impl PrunerConfig {
         schedule.check()?;
         self.allocation.check()?;
         self.floor.check()?;
+        if let Some(regrowth) = &self.regrowth {
+            regrowth.check()?;
+        }
         let paths: Vec<&str> = table.entries.iter().map(|e| e.info.path.as_str()).collect();
         for pattern in schedule
             .path_patterns()

@@ -351,14 +351,7 @@ impl Pruner {
                 path: path.clone(),
                 why: "there is no such parameter".into(),
             })?;
-            let mask = match attached.get(path) {
-                Some(removed) => {
-                    let removed = view.to_view(removed);
-                    Mask::from_fn(view.shape(), |index| !removed[index])
-                }
-                None => Mask::keep_all(view.shape()),
-            };
-            masks.push(mask);
+            masks.push(mask_in_view(view, attached.get(path)));
             in_order.push(view);
         }
         Ok((masks, in_order))
@@ -435,6 +428,17 @@ impl Pruned {
         std::iter::once(&self.info.path)
             .chain(&self.tied)
             .map(move |path| (path.clone(), stored.clone()))
+    }
+}
+
+/// The mask of what is removed in storage order; keep-all if nothing is attached.
+pub(crate) fn mask_in_view(view: View, removed: Option<&Vec<bool>>) -> Mask {
+    match removed {
+        Some(removed) => {
+            let removed = view.to_view(removed);
+            Mask::from_fn(view.shape(), |index| !removed[index])
+        }
+        None => Mask::keep_all(view.shape()),
     }
 }
 

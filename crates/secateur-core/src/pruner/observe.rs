@@ -1,13 +1,15 @@
 //! Feeding signals: gradients of batches, of single examples, and of changed copies.
 
-use std::collections::HashMap;
+use std::{cell::LazyCell, collections::HashMap};
 
 use burn::{Tensor, module::Module, optim::GradientsParams};
 
-use super::Pruner;
+use super::{Pruner, mask_in_view};
 use crate::{
+    attach::read_masks,
     error::PruneError,
-    signal::{Observed, Observes, Signal},
+    signal::{CurrentMask, LazyMask, Observed, Observes, Signal},
+    view::View,
     weights::{to_f32, visit_floats},
 };
 
@@ -79,8 +81,8 @@ impl Pruner {
         if signals.is_empty() {
             return Ok(());
         }
-        let table = self.table_of(model)?;
-        let (masks, views) = self.current_masks(model, &table)?;
+        self.table_of(model)?;
+        let attached = LazyCell::new(|| read_masks(model));
         let index_of: HashMap<&str, usize> = self
             .params
             .iter()
@@ -106,7 +108,7 @@ impl Pruner {
                             .into(),
                     });
                 }
-                let view = views[index];
+                let view = View::new(&tensor.dims(), self.params[index].layout);
                 let gradient = match tensor.gradient(grads) {
                     Some(data) => view.into_view(to_f32(path, &data)?),
                     None => vec![0.0; view.len()],
@@ -116,13 +118,15 @@ impl Pruner {
                 } else {
                     Vec::new()
                 };
+                let read = || mask_in_view(view, attached.get(path));
+                let mask = LazyMask::new(&read);
                 let seen = Observed {
                     path,
                     weight: &weight,
                     gradient: &gradient,
-                    mask: &masks[index],
                     step: self.last_step.map_or(0, |last| last + 1),
                     probe,
+                    mask: CurrentMask::Attached(&mask),
                 };
                 for signal in &signals {
                     store.update(&**signal as &dyn Signal, &seen);

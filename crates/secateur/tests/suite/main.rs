@@ -4,8 +4,12 @@
 
 mod attachment;
 mod device;
+mod files;
 mod invariants;
+mod methods;
 mod nets;
 mod pruning;
 mod refusals;
+mod state_dict;
+mod torch;
 mod views;

@@ -1,0 +1,9 @@
+struct Linear;
+
+#[derive(Prune)]
+union Net {
+    first: u32,
+    second: f32,
+}
+
+fn main() {}

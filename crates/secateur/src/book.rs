@@ -1,0 +1,27 @@
+//! The book's and the readme's snippets, run as documentation tests.
+
+macro_rules! pages {
+    ($($name:ident = $path:literal)+) => {$(
+        #[doc = include_str!(concat!("../../../", $path))]
+        pub mod $name {}
+    )+};
+}
+
+pages! {
+    readme = "README.md"
+    install = "docs/src/guide/install.md"
+    first_program = "docs/src/guide/first-program.md"
+    training_loop = "docs/src/guide/training-loop.md"
+    choosing = "docs/src/guide/choosing.md"
+    patterns = "docs/src/guide/patterns.md"
+    checkpoints = "docs/src/guide/checkpoints.md"
+    resuming = "docs/src/guide/resuming.md"
+    scorer = "docs/src/write-your-own/scorer.md"
+    signal = "docs/src/write-your-own/signal.md"
+    pattern = "docs/src/write-your-own/pattern.md"
+    schedule = "docs/src/write-your-own/schedule.md"
+    layer = "docs/src/write-your-own/layer.md"
+    erk = "docs/src/methods/erk.md"
+    lamp = "docs/src/methods/lamp.md"
+    coming_from = "docs/src/coming-from.md"
+}

@@ -1,9 +1,0 @@
-use secateur::Prune;
-
-#[derive(Prune)]
-union Net {
-    first: u32,
-    second: f32,
-}
-
-fn main() {}

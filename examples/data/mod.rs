@@ -1,0 +1,17 @@
+//! Images of ten kinds: MNIST, Fashion-MNIST, and the starter set that is part of this package.
+
+mod batches;
+#[cfg(feature = "download")]
+mod download;
+mod idx;
+mod official;
+mod origin;
+mod samples;
+mod starter;
+
+pub use batches::{Batch, batches};
+pub use idx::{Idx, read_idx, write_idx};
+pub use official::{DatasetName, official};
+pub use origin::{Official, Origin, Starter};
+pub use samples::{Data, Samples};
+pub use starter::{COPYRIGHT, TEST_IMAGES, TRAIN_IMAGES, pack_starter, starter};

@@ -1,0 +1,20 @@
+//! How each net is trained from scratch here.
+
+use secateur_examples::training::Recipe;
+
+use crate::job::{Job, Net};
+
+/// The full training of `job`'s net.
+pub(crate) fn from_scratch(job: &Job) -> Recipe {
+    match job.net {
+        Net::LeNet300 => Recipe::from_scratch(job.epochs),
+        // The recipe is for LeNet-300-100; this rate is ours, set without a search.
+        Net::LeNet5 => Recipe::from_scratch(job.epochs).with_learning_rate(0.02),
+    }
+}
+
+/// Retraining after a cut: a constant tenth of the net's learning rate (Han et al. 2015).
+pub(crate) fn retrain(job: &Job, epochs: usize) -> Recipe {
+    let rate = from_scratch(job).learning_rate / 10.0;
+    Recipe::retrain(epochs).with_learning_rate(rate)
+}

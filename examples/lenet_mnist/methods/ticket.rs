@@ -1,0 +1,61 @@
+//! Frankle, Carbin 2019: what magnitude leaves of a trained net, trained again from its start.
+
+use secateur::methods::{LotteryTicket, lottery};
+use secateur_examples::Result;
+use secateur_examples::data::{Data, Official};
+use secateur_examples::nets::Classifier;
+use secateur_examples::training::{NoHook, Recipe, Student, fit};
+
+use super::sparse::Verdict;
+use crate::job::Job;
+use crate::method::Method;
+use crate::row::Row;
+
+/// Rounds that each take a fifth of what is left, a tenth in the output layer.
+const ROUNDS: usize = 15;
+
+/// Epochs in each round.
+const EPOCHS: usize = 5;
+
+/// Rounds after which the ticket is judged: 100, 51, 21, 11, 7 and 3.6 % are left.
+const JUDGED: [usize; 6] = [0, 3, 7, 10, 12, 15];
+
+/// Added to the seed for the control's initial weights.
+const FRESH: u64 = 1_000;
+
+pub(crate) fn run<M: Classifier>(job: &Job, data: &Data<Official>) -> Result<Vec<Row>> {
+    let epochs = EPOCHS.min(job.epochs);
+    let recipe = Recipe::from_scratch(epochs).with_learning_rate(0.05);
+    // A shortened run takes fewer rounds too.
+    let rounds = if epochs < EPOCHS { 1 } else { ROUNDS };
+    let train = |student| fit(student, &data.train, &recipe, job.seed, NoHook);
+    let mut student = Student::<M, _>::fresh(job.seed);
+    let mut ticket = LotteryTicket::of_module(lottery(0.2, rounds, "fc3.weight")?, student.model())?;
+    let mut rows = Vec::new();
+    for round in 0..=rounds {
+        let sparsity = ticket.pruner().masks(student.model())?.sparsity();
+        let judged = JUDGED.contains(&round) || rounds < ROUNDS;
+        let verdict = |method| Verdict {
+            job,
+            data,
+            method,
+            sparsity,
+            epochs,
+        };
+        if judged && job.methods.contains(&Method::TicketFresh) {
+            let mut fresh = Student::<M, _>::fresh(job.seed + FRESH);
+            ticket.wear(student.model(), fresh.model_mut())?;
+            let mut fresh = train(fresh)?;
+            ticket.pruner_mut().clone().finish(fresh.model_mut())?;
+            rows.push(verdict(Method::TicketFresh).on(&fresh));
+        }
+        student = train(student)?;
+        if judged && job.methods.contains(&Method::Ticket) {
+            let mut finished = student.clone();
+            ticket.pruner_mut().clone().finish(finished.model_mut())?;
+            rows.push(verdict(Method::Ticket).on(&finished));
+        }
+        ticket.prune_and_rewind(student.model_mut())?;
+    }
+    Ok(rows)
+}

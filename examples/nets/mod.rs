@@ -1,0 +1,27 @@
+//! Small nets that the pruning literature measures on, and one for the quickstart.
+
+mod init;
+mod lenet300;
+mod lenet5;
+mod small_conv;
+mod weights;
+
+use burn::prelude::*;
+
+pub use init::glorot;
+pub use lenet5::LeNet5;
+pub use lenet300::LeNet300;
+pub use small_conv::SmallConv;
+pub use weights::{LayerWeights, count_weights};
+
+/// A net that tells grey images of 28 by 28 pixels apart, ten classes.
+pub trait Classifier: Module {
+    /// Name in tables and files.
+    const NAME: &'static str;
+
+    /// A fresh net: weights after Glorot, biases zero, all drawn from `seed`.
+    fn fresh(seed: u64, device: &Device) -> Self;
+
+    /// From pixels in [0, 1], `[batch, 28, 28]`, to one logit per class, `[batch, 10]`.
+    fn forward(&self, images: Tensor<3>) -> Tensor<2>;
+}

@@ -1,0 +1,143 @@
+//! The training loop.
+
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn::optim::GradientsParams;
+use burn::prelude::*;
+
+use super::hook::{Hook, Progress};
+use super::recipe::Recipe;
+use super::student::Student;
+use crate::Result;
+use crate::data::{Origin, Samples, batches};
+use crate::nets::Classifier;
+use crate::random::Generator;
+
+/// Trains `student` on `samples`, in an order drawn from `seed`.
+///
+/// Two calls with equal arguments do the same arithmetic in the same order, whatever else the
+/// process does.
+///
+/// # Errors
+///
+/// If the recipe does not fit the images, or `hook` returns an error.
+pub fn fit<M: Classifier, O: Origin>(
+    mut student: Student<M, O>,
+    samples: &Samples<O>,
+    recipe: &Recipe,
+    seed: u64,
+    mut hook: impl Hook<M, O>,
+) -> Result<Student<M, O>> {
+    let device = Device::flex().autodiff();
+    let total = recipe.steps(samples.len())?;
+    let mut order = Generator::new(seed, "order");
+    let mut optimizer = recipe.optimizer();
+    let loss = CrossEntropyLossConfig::new().init(&device);
+
+    let epochs = (0..recipe.epochs).flat_map(|_| batches(samples.len(), recipe.batch, &mut order));
+    for (step, indices) in epochs.enumerate() {
+        let at = Progress { step, total };
+        let batch = samples.batch(&indices, &device);
+        let logits = student.model.forward(batch.images);
+        let gradients = loss.forward(logits, batch.labels).backward();
+        let gradients = GradientsParams::from_grads(gradients, &student.model);
+        if let Some(gradients) = hook.before_step(&mut student, gradients, at)? {
+            let rate = recipe.rate_at(step, total);
+            student.model = optimizer.step(rate, student.model, gradients);
+        }
+        hook.after_step(&mut student, at)?;
+    }
+    Ok(student)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::NoHook;
+    use super::*;
+    use crate::ExampleError;
+    use crate::data::{Starter, starter};
+    use crate::nets::LeNet300;
+
+    fn weights(student: &Student<LeNet300, Starter>) -> Vec<f32> {
+        student.model().fc2.weight.to_data().try_to_vec().unwrap()
+    }
+
+    #[test]
+    fn training_learns_and_repeats_itself_beside_other_trainings() {
+        let data = starter().unwrap();
+        let train = data.train.first(2_000);
+        let once = |seed| {
+            let student = Student::<LeNet300, _>::fresh(seed);
+            fit(student, &train, &Recipe::from_scratch(2), seed, NoHook).unwrap()
+        };
+        let alone = once(1);
+        let error = alone.error_percent(&data.test);
+        assert!(error < 40.0, "{error} % after two epochs");
+
+        let (first, second) = std::thread::scope(|scope| {
+            let other = scope.spawn(|| once(2));
+            (once(1), other.join().unwrap())
+        });
+        assert_eq!(weights(&first), weights(&alone));
+        assert_ne!(weights(&second), weights(&alone));
+    }
+
+    #[derive(Default)]
+    struct Diary {
+        before: usize,
+        after: Vec<Progress>,
+        skip: bool,
+    }
+
+    impl<M, O> Hook<M, O> for Diary {
+        fn before_step(
+            &mut self,
+            _: &mut Student<M, O>,
+            gradients: GradientsParams,
+            _: Progress,
+        ) -> Result<Option<GradientsParams>> {
+            self.before += 1;
+            Ok((!self.skip).then_some(gradients))
+        }
+
+        fn after_step(&mut self, _: &mut Student<M, O>, at: Progress) -> Result<()> {
+            self.after.push(at);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn hooks_meet_every_step_and_may_skip_the_optimizer() {
+        let train = starter().unwrap().train.first(300);
+        let fresh = Student::<LeNet300, _>::fresh(1);
+        let mut diaries = (Diary::default(), Diary::default());
+        diaries.0.skip = true;
+        let recipe = Recipe::from_scratch(2);
+        let after = fit(
+            fresh.clone(),
+            &train,
+            &recipe,
+            1,
+            (&mut diaries.0, &mut diaries.1),
+        );
+        assert_eq!(weights(&after.unwrap()), weights(&fresh));
+        assert_eq!((diaries.0.before, diaries.1.before), (6, 0));
+        assert_eq!(diaries.1.after.len(), 6);
+        assert_eq!(diaries.1.after[5], Progress { step: 5, total: 6 });
+        assert!(diaries.1.after[5].is_last());
+    }
+
+    struct Stop;
+
+    impl<M, O> Hook<M, O> for Stop {
+        fn after_step(&mut self, _: &mut Student<M, O>, _: Progress) -> Result<()> {
+            Err(ExampleError::Usage("stop".into()))
+        }
+    }
+
+    #[test]
+    fn an_error_of_a_hook_ends_the_training() {
+        let train = starter().unwrap().train.first(300);
+        let fresh = Student::<LeNet300, _>::fresh(1);
+        assert!(fit(fresh, &train, &Recipe::from_scratch(1), 1, Stop).is_err());
+    }
+}

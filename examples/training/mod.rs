@@ -1,0 +1,13 @@
+//! Learning and being judged.
+
+mod fit;
+mod hook;
+mod pruning;
+mod recipe;
+mod student;
+
+pub use fit::fit;
+pub use hook::{Hook, NoHook, Progress};
+pub use pruning::Pruning;
+pub use recipe::Recipe;
+pub use student::Student;
