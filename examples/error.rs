@@ -100,10 +100,6 @@ pub enum ExampleError {
         remedy: &'static str,
     },
 
-    /// Secateur refused.
-    #[error(transparent)]
-    Prune(#[from] secateur::error::PruneError),
-
     /// One of the runner's processes failed.
     #[error("the run `{run}` failed: {why}; repeat it alone with --only to see more")]
     Run {

@@ -56,11 +56,20 @@ fn burns_records_with_masks_load_into_fresh_models() {
         model.clone().save_file(&file).unwrap();
 
         let mut loaded = load_file(Mlp::new(&training_device()), &file).unwrap();
-        assert_eq!(Weights::of(&loaded), Weights::of(&model), "hidden values too");
+        assert_eq!(
+            Weights::of(&loaded),
+            Weights::of(&model),
+            "hidden values too"
+        );
         assert_eq!(Weights::effective(&loaded), Weights::effective(&model));
-        assert_eq!(pruner.masks(&loaded).unwrap(), pruner.masks(&model).unwrap());
+        assert_eq!(
+            pruner.masks(&loaded).unwrap(),
+            pruner.masks(&model).unwrap()
+        );
         assert_eq!(loaded.fc1.weight.id, model.fc1.weight.id);
-        pruner.attach(&mut loaded).expect("the gradient flow is the saved one");
+        pruner
+            .attach(&mut loaded)
+            .expect("the gradient flow is the saved one");
         // A second time, into a model that has masks already.
         let again = load_file(loaded, &file).unwrap();
         assert_eq!(pruner.masks(&again).unwrap(), pruner.masks(&model).unwrap());
@@ -76,7 +85,10 @@ fn only_the_parameters_with_masks_get_them() {
     let loaded = load_file(Mlp::new(&device()), &file).unwrap();
     assert!(secateur::torch::is_pruned_at(&loaded, "fc2.bias").unwrap());
     assert!(!secateur::torch::is_pruned_at(&loaded, "fc1.weight").unwrap());
-    assert_eq!(bits(loaded.fc2.bias.unwrap().val()), bits(model.fc2.bias.unwrap().val()));
+    assert_eq!(
+        bits(loaded.fc2.bias.unwrap().val()),
+        bits(model.fc2.bias.unwrap().val())
+    );
 }
 
 #[test]
@@ -93,7 +105,13 @@ fn plain_records_load_under_masks() {
     let model = load_file(model, &file).unwrap();
     assert_eq!(pruner.masks(&model).unwrap(), masks);
     assert_eq!(bits(model.fc1.weight.base()), bits(dense.fc1.weight.val()));
-    assert_eq!(values(model.fc1.weight.val()).iter().filter(|v| **v == 0.0).count(), 24);
+    assert_eq!(
+        values(model.fc1.weight.val())
+            .iter()
+            .filter(|v| **v == 0.0)
+            .count(),
+        24
+    );
 }
 
 #[test]
@@ -114,13 +132,21 @@ fn sparse_files_give_the_same_model_back() {
         // What a careless writer would lose: a kept zero of either sign, NaN, infinity.
         model.fc1.weight = model.fc1.weight.map(|old| {
             let mut data: Vec<f32> = values(old.clone());
-            data[..5].copy_from_slice(&[-0.0, 0.0, f32::NAN, f32::INFINITY, f32::MIN_POSITIVE / 2.0]);
+            data[..5].copy_from_slice(&[
+                -0.0,
+                0.0,
+                f32::NAN,
+                f32::INFINITY,
+                f32::MIN_POSITIVE / 2.0,
+            ]);
             let new = Tensor::from_data(TensorData::new(data, [6, 8]), &old.device());
             new.require_grad()
         });
         let kept = Mask::from_fn([8, 6, 1], |index| index % 6 == 0 || index % 4 == 1);
         let pruner = half(flow).init(&model).unwrap();
-        pruner.set_masks(&mut model, &MaskSet::from_iter([("fc1.weight", kept)])).unwrap();
+        pruner
+            .set_masks(&mut model, &MaskSet::from_iter([("fc1.weight", kept)]))
+            .unwrap();
         save_sparse(&model, &file).unwrap();
 
         for loaded in [
@@ -129,9 +155,14 @@ fn sparse_files_give_the_same_model_back() {
         ] {
             assert_eq!(bits(loaded.fc1.weight.val()), bits(model.fc1.weight.val()));
             assert_eq!(bits(loaded.fc2.weight.val()), bits(model.fc2.weight.val()));
-            assert_eq!(pruner.masks(&loaded).unwrap(), pruner.masks(&model).unwrap());
+            assert_eq!(
+                pruner.masks(&loaded).unwrap(),
+                pruner.masks(&model).unwrap()
+            );
             assert_eq!(loaded.fc1.weight.id, model.fc1.weight.id);
-            pruner.attach(&mut loaded.clone()).expect("the gradient flow is the saved one");
+            pruner
+                .attach(&mut loaded.clone())
+                .expect("the gradient flow is the saved one");
             // The values under the mask are not stored.
             assert_eq!(bits(loaded.fc1.weight.base()), bits(model.fc1.weight.val()));
         }
@@ -158,7 +189,10 @@ fn finished_models_and_running_statistics() {
     let device = training_device();
     let mut model = ConvNet::new(&device);
     let x = noise("x", [2, 2, 5, 5], &device);
-    model.forward(x.clone()); // moves the statistics
+    for _ in 0..3 {
+        model.forward(x.clone());
+    }
+    model.valid(); // Burn's statistics lag a step behind until they are asked for
     let mut pruner = PrunerConfig::new()
         .with_schedule(OneShot::new(0.8))
         .init(&model)
@@ -223,7 +257,10 @@ fn ninety_percent_sparse_is_under_a_fifth_of_dense() {
             loaded.fc.weight.val().into_data(),
             model.fc.weight.val().into_data()
         );
-        assert_eq!(pruner.masks(&loaded).unwrap(), pruner.masks(&model).unwrap());
+        assert_eq!(
+            pruner.masks(&loaded).unwrap(),
+            pruner.masks(&model).unwrap()
+        );
 
         pruner.finish(&mut model).unwrap();
         save_sparse(&model, &sparse).unwrap();
@@ -263,7 +300,6 @@ fn column_major_linears_load_lazy_or_not() {
         let ready = fresh();
         assert_eq!(ready.fc.weight.dims(), [ins, outs]);
         for target in [fresh(), ready] {
-            assert_eq!(target.fc.weight.is_initialized(), target.fc.weight.is_initialized());
             for file in [&record, &sparse] {
                 let loaded = load_file(target.clone(), file).unwrap();
                 assert_eq!(bits(loaded.fc.weight.val()), bits(model.fc.weight.val()));
@@ -303,8 +339,14 @@ impl Mixed {
         let flags: Vec<bool> = index.iter().map(|i| i % 3 == 0).collect();
         Self {
             weight: filled(&format!("mixed {start}"), [2, 5], device),
-            index: Param::initialized(Default::default(), Tensor::from_data(TensorData::new(index, [10]), device)),
-            flags: Param::initialized(Default::default(), Tensor::from_data(TensorData::new(flags, [10]), device)),
+            index: Param::initialized(
+                Default::default(),
+                Tensor::from_data(TensorData::new(index, [10]), device),
+            ),
+            flags: Param::initialized(
+                Default::default(),
+                Tensor::from_data(TensorData::new(flags, [10]), device),
+            ),
             empty: Param::from_tensor(Tensor::zeros([0], device)),
             scalar: Param::from_tensor(Tensor::from_data([start as f32], device)),
         }
@@ -322,8 +364,14 @@ fn every_kind_of_parameter_is_saved() {
     for file in [record, sparse] {
         let loaded = load_file(Mixed::new(5, &device()), &file).unwrap();
         assert_eq!(bits(loaded.weight.val()), bits(model.weight.val()));
-        assert_eq!(loaded.index.val().into_data(), model.index.val().into_data());
-        assert_eq!(loaded.flags.val().into_data(), model.flags.val().into_data());
+        assert_eq!(
+            loaded.index.val().into_data(),
+            model.index.val().into_data()
+        );
+        assert_eq!(
+            loaded.flags.val().into_data(),
+            model.flags.val().into_data()
+        );
         assert_eq!(values(loaded.scalar.val()), [0.0]);
     }
 }
@@ -334,7 +382,10 @@ fn tied_fields_come_back_tied() {
     let sparse = folder.path().join("tied.sparse");
     let tied = || {
         let fc = LinearConfig::new(4, 4).init(&device());
-        Mlp { fc1: fc.clone(), fc2: fc }
+        Mlp {
+            fc1: fc.clone(),
+            fc2: fc,
+        }
     };
     let mut model = tied();
     l1_unstructured(&mut model, "fc1.weight", 0.5).unwrap();
@@ -343,7 +394,10 @@ fn tied_fields_come_back_tied() {
     for file in [record, sparse] {
         let loaded = load_file(tied(), &file).unwrap();
         for path in ["fc1.weight", "fc2.weight"] {
-            assert_eq!(mask_of(&loaded, path).unwrap(), mask_of(&model, path).unwrap());
+            assert_eq!(
+                mask_of(&loaded, path).unwrap(),
+                mask_of(&model, path).unwrap()
+            );
         }
         assert_eq!(bits(loaded.fc2.weight.val()), bits(model.fc1.weight.val()));
     }
@@ -352,20 +406,27 @@ fn tied_fields_come_back_tied() {
 #[test]
 fn a_stopped_run_goes_on_from_its_files() {
     let (folder, record) = place("checkpoint.bpk");
-    let (state, momentum) = (folder.path().join("pruner"), folder.path().join("optimizer"));
+    let (state, momentum) = (
+        folder.path().join("pruner"),
+        folder.path().join("optimizer"),
+    );
     let device = training_device();
     let x = noise("x", [5, 6], &device);
-    let config = || {
-        PrunerConfig::new().with_schedule(Linear::new(0.75).between(2..=10).every(2))
-    };
+    let config = || PrunerConfig::new().with_schedule(Linear::new(0.75).between(2..=10).every(2));
     use secateur::schedule::Linear;
     let sgd = || {
         SgdConfig::new()
             .with_momentum(Some(MomentumConfig::new().with_momentum(0.9)))
             .init()
     };
-    let run = |stop: Option<usize>| {
+    let fresh = || {
         let mut model = Mlp::new(&device);
+        model.fc1.bias = Some(filled("bias 1", [8], &device));
+        model.fc2.bias = Some(filled("bias 2", [3], &device));
+        model
+    };
+    let run = |stop: Option<usize>| {
+        let mut model = fresh();
         let mut optimizer = sgd();
         let mut pruner = config().init(&model).unwrap();
         for step in 0..12 {
@@ -382,7 +443,10 @@ fn a_stopped_run_goes_on_from_its_files() {
                 optimizer = sgd().load(&momentum).unwrap();
             }
         }
-        (pruner.masks(&model).unwrap(), Weights::of(&model).get("fc1.weight").cloned())
+        (
+            pruner.masks(&model).unwrap(),
+            Weights::of(&model).get("fc1.weight").cloned(),
+        )
     };
     let whole = run(None);
     assert_eq!(run(Some(5)), whole);
@@ -498,7 +562,10 @@ fn lora_loads_beside_masks() {
 fn damaged_files_are_refused() {
     let (folder, file) = place("damaged");
     let missing = refused(Mlp::new(&device()), &file);
-    assert!(matches!(missing, PruneError::Io { action: "read", .. }), "{missing}");
+    assert!(
+        matches!(missing, PruneError::Io { action: "read", .. }),
+        "{missing}"
+    );
 
     let mut model = Mlp::new(&device());
     l1_unstructured(&mut model, "fc1.weight", 0.9).unwrap();
@@ -508,7 +575,12 @@ fn damaged_files_are_refused() {
     save_sparse(&model, &sparse).unwrap();
     for sound in [&record, &sparse] {
         let bytes = std::fs::read(sound).unwrap();
-        for damaged in [&bytes[..0], &bytes[..20], &bytes[..bytes.len() / 2], b"no model at all"] {
+        for damaged in [
+            &bytes[..0],
+            &bytes[..20],
+            &bytes[..bytes.len() / 2],
+            b"no model at all",
+        ] {
             std::fs::write(&file, damaged).unwrap();
             let error = refused(Mlp::new(&device()), &file);
             assert!(matches!(error, PruneError::CorruptFile { .. }), "{error}");
@@ -521,8 +593,16 @@ fn damaged_files_are_refused() {
         damaged[at] ^= 1 << (at % 8);
         std::fs::write(&file, &damaged).unwrap();
         if let Ok(loaded) = load_file(Mlp::new(&device()), &file) {
-            assert_eq!(bits(loaded.fc1.weight.val()), bits(model.fc1.weight.val()), "byte {at}");
-            assert_eq!(bits(loaded.fc2.weight.val()), bits(model.fc2.weight.val()), "byte {at}");
+            assert_eq!(
+                bits(loaded.fc1.weight.val()),
+                bits(model.fc1.weight.val()),
+                "byte {at}"
+            );
+            assert_eq!(
+                bits(loaded.fc2.weight.val()),
+                bits(model.fc2.weight.val()),
+                "byte {at}"
+            );
         }
     }
     // A record of Burn has no checksum; whatever it holds, loading it does not panic.
@@ -549,7 +629,10 @@ fn other_files_of_secateur_are_told_apart() {
     l1_unstructured(&mut model, "fc1.weight", 0.5).unwrap();
     model.clone().save_file(&record).unwrap();
     let error = load_sparse(Mlp::new(&device()), &record).unwrap_err();
-    assert!(error.to_string().contains("Secateur did not write it"), "{error}");
+    assert!(
+        error.to_string().contains("Secateur did not write it"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -562,11 +645,18 @@ fn a_failed_save_leaves_the_old_file() {
     save_sparse(&model, &file).unwrap();
     let before = std::fs::read(&file).unwrap();
 
-    let scheme = device.settings().quantization.scheme.with_value(QuantValue::Q8S);
+    let scheme = device
+        .settings()
+        .quantization
+        .scheme
+        .with_value(QuantValue::Q8S);
     let mut quantizer = Quantizer::new(Calibration::MinMax, scheme);
     let quantized = model.clone().quantize_weights(&mut quantizer);
     let error = save_sparse(&quantized, &file).unwrap_err();
-    assert!(matches!(error, PruneError::UnsupportedDType { .. }), "{error}");
+    assert!(
+        matches!(error, PruneError::UnsupportedDType { .. }),
+        "{error}"
+    );
     assert_eq!(std::fs::read(&file).unwrap(), before);
 
     // The destination is a folder, so the finished file cannot take its name.
@@ -575,10 +665,22 @@ fn a_failed_save_leaves_the_old_file() {
     let inside = taken.join("keep");
     std::fs::write(&inside, b"kept").unwrap();
     let error = save_sparse(&model, &taken).unwrap_err();
-    assert!(matches!(error, PruneError::Io { action: "write", .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            PruneError::Io {
+                action: "write",
+                ..
+            }
+        ),
+        "{error}"
+    );
     assert_eq!(std::fs::read(&inside).unwrap(), b"kept");
     let nowhere = folder.path().join("no such folder").join("model.sparse");
-    assert!(matches!(save_sparse(&model, nowhere), Err(PruneError::Io { .. })));
+    assert!(matches!(
+        save_sparse(&model, nowhere),
+        Err(PruneError::Io { .. })
+    ));
 
     // Nothing half-written is left behind, and saving again replaces the file.
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
@@ -593,7 +695,11 @@ fn quantized_models_without_masks_are_saved_whole() {
     use burn::tensor::quantization::{Calibration, QuantValue};
     let (_folder, file) = place("quantized.sparse");
     let device = Device::flex();
-    let scheme = device.settings().quantization.scheme.with_value(QuantValue::Q8S);
+    let scheme = device
+        .settings()
+        .quantization
+        .scheme
+        .with_value(QuantValue::Q8S);
     let mut quantizer = Quantizer::new(Calibration::MinMax, scheme);
     let model = Mlp::new(&device).quantize_weights(&mut quantizer);
     save_sparse(&model, &file).unwrap();

@@ -1,8 +1,8 @@
 //! State dicts of PyTorch models that were pruned there.
 
 use burn::{
-    nn::{Linear, LinearConfig, LinearLayout, PReluConfig},
     module::Module,
+    nn::{Linear, LinearConfig, LinearLayout, PReluConfig},
     tensor::{DType, TensorData},
 };
 use secateur::{prelude::*, state_dict::StateDict, torch::mask_of, weights::Weights};
@@ -42,8 +42,10 @@ fn tensor(name: &str, shape: &[usize]) -> TensorData {
     TensorData::new(formula(name, shape.iter().product()), shape.to_vec())
 }
 
+type Pairs = Vec<(String, TensorData)>;
+
 /// What is in `pruned.pt`.
-fn pairs() -> Vec<(String, TensorData)> {
+fn pairs() -> Pairs {
     let mut pairs = vec![(
         "norm.num_batches_tracked".into(),
         TensorData::new(vec![0i64], Vec::<usize>::new()),
@@ -53,9 +55,15 @@ fn pairs() -> Vec<(String, TensorData)> {
             pairs.push((name.into(), tensor(name, shape)));
             continue;
         };
-        let mask: Vec<f32> = mask.chars().map(|c| if c == '1' { 1.0 } else { 0.0 }).collect();
+        let mask: Vec<f32> = mask
+            .chars()
+            .map(|c| if c == '1' { 1.0 } else { 0.0 })
+            .collect();
         pairs.push((format!("{name}_orig"), tensor(name, shape)));
-        pairs.push((format!("{name}_mask"), TensorData::new(mask, shape.to_vec())));
+        pairs.push((
+            format!("{name}_mask"),
+            TensorData::new(mask, shape.to_vec()),
+        ));
     }
     pairs
 }
@@ -112,13 +120,24 @@ fn initialised_column_major_linears_load_too() {
 
 #[test]
 fn renamed_modules_load() {
-    let elsewhere = pairs().into_iter().map(|(name, data)| (format!("net.{name}"), data));
+    let elsewhere = pairs()
+        .into_iter()
+        .map(|(name, data)| (format!("net.{name}"), data));
     let state = StateDict::from_iter(elsewhere)
         .rename(|name| name.trim_start_matches("net.").into())
         .unwrap();
-    check(&state.load_into(Net::fresh(LinearLayout::Row, &device())).unwrap());
-    let clash = StateDict::from_iter(pairs()).rename(|_| "same".into()).unwrap_err();
-    assert!(matches!(clash, PruneError::RecordMismatch { .. }), "{clash}");
+    check(
+        &state
+            .load_into(Net::fresh(LinearLayout::Row, &device()))
+            .unwrap(),
+    );
+    let clash = StateDict::from_iter(pairs())
+        .rename(|_| "same".into())
+        .unwrap_err();
+    assert!(
+        matches!(clash, PruneError::RecordMismatch { .. }),
+        "{clash}"
+    );
 }
 
 #[test]
@@ -141,14 +160,17 @@ fn slopes_and_small_floats() {
     ]);
     let tail = state.load_into(tail).unwrap();
     assert_eq!(tail.fc.weight.dtype(), DType::F64);
-    assert_eq!(tail.fc.weight.base().into_data(), f64s(&[0.1, 0.2], &[2, 1]));
+    assert_eq!(
+        tail.fc.weight.base().into_data(),
+        f64s(&[0.1, 0.2], &[2, 1])
+    );
     assert_eq!(tail.fc.weight.val().into_data(), f64s(&[0.1, 0.0], &[2, 1]));
     assert_eq!(values(tail.act.alpha.val()), [0.125]);
 }
 
 #[test]
 fn every_misfit_is_named() {
-    let refused = |change: &dyn Fn(&mut Vec<(String, TensorData)>)| {
+    let refused = |change: &dyn Fn(&mut Pairs)| {
         let mut pairs = pairs();
         change(&mut pairs);
         let net = Net::fresh(LinearLayout::Row, &device());
@@ -180,13 +202,19 @@ fn every_misfit_is_named() {
     let (path, why) = with("neck.weight_mask", TensorData::from([1.0f32]));
     assert_eq!(path, "neck.weight_mask");
     assert!(why.contains("without its weight"), "{why}");
-    assert_eq!(with("neck.weight", TensorData::from([1.0f32])).0, "neck.weight");
+    assert_eq!(
+        with("neck.weight", TensorData::from([1.0f32])).0,
+        "neck.weight"
+    );
 
     // Burn's own order would be transposed silently if the shape were not looked at.
     let (path, why) = with("head.weight_orig", tensor("head.weight", &[6, 3]));
     assert_eq!(path, "head.weight_orig");
     assert!(why.contains("[6, 3]") && why.contains("[3, 6]"), "{why}");
-    assert_eq!(with("head.weight_mask", tensor("x", &[18])).0, "head.weight_mask");
+    assert_eq!(
+        with("head.weight_mask", tensor("x", &[18])).0,
+        "head.weight_mask"
+    );
     let (path, why) = with("head.bias_mask", TensorData::from([1.0f32, 0.5, 0.0]));
     assert_eq!(path, "head.bias_mask");
     assert!(why.contains("0.5"), "{why}");
@@ -202,7 +230,9 @@ mod file {
     use super::*;
 
     fn pruned_pt() -> PathBuf {
-        [env!("CARGO_MANIFEST_DIR"), "tests", "pytorch", "pruned.pt"].iter().collect()
+        [env!("CARGO_MANIFEST_DIR"), "tests", "pytorch", "pruned.pt"]
+            .iter()
+            .collect()
     }
 
     #[test]
@@ -210,7 +240,8 @@ mod file {
         let net = Net::fresh(LinearLayout::Row, &device());
         check(&secateur::pytorch::load(net, pruned_pt()).unwrap());
         let read = secateur::pytorch::read(pruned_pt()).unwrap();
-        let names = |state: &StateDict| state.iter().map(|(n, _)| n.to_string()).collect::<Vec<_>>();
+        let names =
+            |state: &StateDict| state.iter().map(|(n, _)| n.to_string()).collect::<Vec<_>>();
         assert_eq!(names(&read), names(&StateDict::from_iter(pairs())));
     }
 
@@ -239,6 +270,9 @@ fn a_plain_state_dict_keeps_the_models_masks() {
     let plain = SHAPES.map(|(name, shape)| (name, tensor(name, shape)));
     let net = StateDict::from_iter(plain).load_into(net).unwrap();
     assert_eq!(mask_of(&net, "head.weight").unwrap(), mask);
-    assert_eq!(values(net.head.weight.base().transpose()), formula("head.weight", 18));
+    assert_eq!(
+        values(net.head.weight.base().transpose()),
+        formula("head.weight", 18)
+    );
     assert!(bits(net.head.weight.val()).contains(&0));
 }

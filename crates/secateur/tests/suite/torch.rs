@@ -31,7 +31,11 @@ pub fn formula(name: &str, n: usize) -> Vec<f32> {
     let start: usize = name.bytes().map(usize::from).sum();
     let value = |i: usize| {
         let size = ((start + i) * 37 % 251 + 1) as f32 / 256.0;
-        if (start + i) % 3 == 0 { -size } else { size }
+        if (start + i).is_multiple_of(3) {
+            -size
+        } else {
+            size
+        }
     };
     (0..n).map(value).collect()
 }
@@ -65,7 +69,9 @@ impl Net {
 
 /// A mask as PyTorch prints it: `Linear` and `Conv` have the view's order there.
 pub fn printed(mask: &Mask) -> String {
-    mask.iter().map(|kept| if kept { '1' } else { '0' }).collect()
+    mask.iter()
+        .map(|kept| if kept { '1' } else { '0' })
+        .collect()
 }
 
 fn mask(model: &Net, path: &str) -> String {
@@ -80,7 +86,10 @@ fn l1_prunes_as_pytorch_and_composes() {
     l1_unstructured(&mut net, "head.weight", 0.3).unwrap();
     l1_unstructured(&mut net, "head.weight", 2).unwrap();
     assert_eq!(mask(&net, "head.weight"), "011000001100001110");
-    let kept = values(net.head.weight.val()).iter().filter(|v| **v != 0.0).count();
+    let kept = values(net.head.weight.val())
+        .iter()
+        .filter(|v| **v != 0.0)
+        .count();
     assert_eq!(kept, 7);
     // What is hidden is still there, as in torch's `weight_orig`.
     assert!(values(net.head.weight.base()).iter().all(|v| *v != 0.0));
@@ -177,7 +186,10 @@ fn transposed_convolutions_count_outputs_first() {
     let kept: Vec<bool> = mask.iter().collect();
     assert!(kept[..16].iter().all(|k| *k == kept[0]) && kept[16..].iter().all(|k| *k != kept[0]));
     let stored = View::new(&[4, 2, 2, 2], Layout::InOut { groups: 1 }).to_storage(&kept);
-    let zeros: Vec<bool> = values(net.up.weight.val()).iter().map(|v| *v != 0.0).collect();
+    let zeros: Vec<bool> = values(net.up.weight.val())
+        .iter()
+        .map(|v| *v != 0.0)
+        .collect();
     assert_eq!(zeros, stored);
 }
 
@@ -220,7 +232,14 @@ fn own_scores_prune_the_lowest() {
     from_scores(&mut net, "head.bias", &[0.5, -2.0, 1.0], 1).unwrap();
     assert_eq!(mask(&net, "head.bias"), "101");
     let few = from_scores(&mut net, "head.bias", &[1.0], 1).unwrap_err();
-    assert!(matches!(few, PruneError::ScoreCount { expected: 3, got: 1, .. }));
+    assert!(matches!(
+        few,
+        PruneError::ScoreCount {
+            expected: 3,
+            got: 1,
+            ..
+        }
+    ));
     let nan = from_scores(&mut net, "head.bias", &[1.0, f32::NAN, 1.0], 1).unwrap_err();
     assert!(matches!(nan, PruneError::NanScore { count: 1, .. }));
     assert_eq!(mask(&net, "head.bias"), "101");
@@ -245,7 +264,11 @@ fn pruned_means_masked_until_removed() {
     assert_eq!(net.head.weight.id, id);
     assert!(is_pruned_at(&net, "conv.weight").unwrap());
     assert_eq!(bits(net.conv.weight.val()), other);
-    assert_eq!(bits(net.conv.weight.base()), hidden, "other masks hide what they hid");
+    assert_eq!(
+        bits(net.conv.weight.base()),
+        hidden,
+        "other masks hide what they hid"
+    );
 
     // Pruning again starts from what is left, zeros and all.
     l1_unstructured(&mut net, "head.weight", 9).unwrap();
@@ -254,9 +277,16 @@ fn pruned_means_masked_until_removed() {
     remove(&mut net, "conv.weight").unwrap();
     assert!(!is_pruned(&net));
     let again = remove(&mut net, "conv.weight").unwrap_err();
-    assert_eq!(again, PruneError::NotAttached { path: "conv.weight".into() });
+    assert_eq!(
+        again,
+        PruneError::NotAttached {
+            path: "conv.weight".into()
+        }
+    );
     let plain = net.into_record();
-    Net::filled(&device()).try_load_record(plain).expect("nothing of the masks is left");
+    Net::filled(&device())
+        .try_load_record(plain)
+        .expect("nothing of the masks is left");
 }
 
 #[test]
@@ -286,13 +316,16 @@ fn removal_keeps_other_gradient_flows() {
 
 #[test]
 fn removal_beside_lora_folds_nothing() {
-    let net = Mlp::new(&device());
+    let net = Mlp::new(&training_device());
     let mut net = Mlp {
         fc1: net.fc1.apply_lora(Lora::new(2, 4.0)),
         fc2: net.fc2,
     };
     let error = l1_unstructured(&mut net, "fc1.weight", 0.5).unwrap_err();
-    assert!(matches!(error, PruneError::Reparameterized { .. }), "{error}");
+    assert!(
+        matches!(error, PruneError::Reparameterized { .. }),
+        "{error}"
+    );
     l1_unstructured(&mut net, "fc2.weight", 0.5).unwrap();
     l1_unstructured(&mut net, "fc2.bias", 1).unwrap();
     let masked = bits(net.fc2.weight.val());
@@ -310,20 +343,43 @@ fn mistakes_are_named_and_change_nothing() {
     l1_unstructured(&mut net, "head.weight", 10).unwrap();
     let before = mask(&net, "head.weight");
     let unknown = l1_unstructured(&mut net, "head.wieght", 0.5).unwrap_err();
-    assert!(unknown.to_string().contains("did you mean one of `head.weight`"), "{unknown}");
+    assert!(
+        unknown
+            .to_string()
+            .contains("did you mean one of `head.weight`"),
+        "{unknown}"
+    );
     let statistics = l1_unstructured(&mut net, "norm.running_mean", 0.5).unwrap_err();
     assert!(matches!(statistics, PruneError::RunningStatistics { .. }));
     let too_many = l1_unstructured(&mut net, "head.weight", 9).unwrap_err();
-    assert!(matches!(too_many, PruneError::OverPruned { asked: 9, available: 8, .. }));
+    assert!(matches!(
+        too_many,
+        PruneError::OverPruned {
+            asked: 9,
+            available: 8,
+            ..
+        }
+    ));
     let percent = l1_unstructured(&mut net, "head.weight", 30.0).unwrap_err();
     assert!(percent.to_string().contains("write 0.3"), "{percent}");
     for (dim, path) in [(2, "head.weight"), (0, "head.bias"), (4, "conv.weight")] {
         let error = ln_structured(&mut net, path, 1, 2.0, dim).unwrap_err();
-        assert!(matches!(error, PruneError::InvalidSetting { .. }) && error.to_string().contains(path));
+        assert!(
+            matches!(error, PruneError::InvalidSetting { .. }) && error.to_string().contains(path)
+        );
     }
     assert!(ln_structured(&mut net, "head.weight", 1, f64::NAN, 0).is_err());
     let shape = custom_from_mask(&mut net, "head.weight", &Mask::keep_all([6, 3, 1])).unwrap_err();
-    assert!(matches!(shape, PruneError::MaskShape { expected: [3, 6, 1], .. }), "{shape}");
+    assert!(
+        matches!(
+            shape,
+            PruneError::MaskShape {
+                expected: [3, 6, 1],
+                ..
+            }
+        ),
+        "{shape}"
+    );
     let none: [&str; 0] = [];
     assert!(matches!(
         global_unstructured(&mut net, &none, 0.5),
