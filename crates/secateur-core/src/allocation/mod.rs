@@ -141,7 +141,10 @@ impl AllocationTable<'_> {
                 _ => pruned += exact,
             }
         }
-        pruned += shares.iter().map(|(share, units)| share * *units as f64).sum::<f64>();
+        pruned += shares
+            .iter()
+            .map(|(share, units)| share * *units as f64)
+            .sum::<f64>();
         Ok((units - (pruned.round() as usize).min(units)).min(available))
     }
 
