@@ -178,7 +178,7 @@ fn comparison_ranges(
     // Units are numbered in row-major order, so those of one row are neighbours, if no unit
     // reaches over two rows.
     let row_of = |element: usize| element / (input * kernel).max(1);
-    let within_rows = units % out == 0
+    let within_rows = units.is_multiple_of(out)
         && (0..units).all(|unit| {
             let row = unit / (units / out);
             ctx.units

@@ -120,6 +120,15 @@ mod tests {
     }
 
     #[test]
+    fn equal_shares_are_counted_together_before_they_are_rounded() {
+        // 0.35·30 = 10.5, of which 11 go; 0.35·24 + 0.35·6 is 10.499999999999998.
+        let info = ParamInfo::new("w", [1, 1, 1]);
+        let (a, b) = ([1.0; 24], [2.0; 6]);
+        let rows = vec![row(&info, &a, 0.35), row(&info, &b, 0.35)];
+        assert_eq!(keeps(rows, Floor::default()).0, [13, 6]);
+    }
+
+    #[test]
     fn groups_and_attributes_leave_the_models_pool() {
         let free = ParamInfo::new("free", [4, 1, 1]);
         let mut trunk = ParamInfo::new("trunk", [4, 1, 1]);
@@ -181,7 +190,7 @@ mod tests {
             let available: usize = rows.iter().map(AllocationRow::available).sum();
             let floors: usize = rows.iter().map(|row| floor.min(row.available())).sum();
             let (keep, _) = keeps(rows, Floor::at_least(floor));
-            let asked: f64 = scores.iter().map(|row| sparsity * row.len() as f64).sum();
+            let asked = sparsity * units as f64;
             let want = (units - asked.round() as usize).min(available).max(floors);
             prop_assert_eq!(keep.iter().sum::<usize>(), want);
             for (keep, eligible) in keep.iter().zip(&eligible) {

@@ -87,14 +87,11 @@ impl<'a> AllocationRow<'a> {
     /// [`PruneError::OverPruned`] if there are not so many, [`PruneError::InvalidSetting`] for a
     /// threshold or a band.
     pub fn pruned(&self) -> Result<usize, PruneError> {
-        let asked = self.asked();
+        let (asked, groups) = (self.asked(), self.groups.max(1));
+        let divides = |units: usize| units.is_multiple_of(groups);
         let groups = match asked {
-            Target::Sparsity(_) if self.units % self.groups.max(1) == 0 => self.groups.max(1),
-            Target::OfRemaining(_)
-                if self.units % self.groups.max(1) == 0 && self.kept % self.groups.max(1) == 0 =>
-            {
-                self.groups.max(1)
-            }
+            Target::Sparsity(_) if divides(self.units) => groups,
+            Target::OfRemaining(_) if divides(self.units) && divides(self.kept) => groups,
             _ => 1,
         };
         let pruned = asked.pruned_of(self.units / groups, self.kept / groups);
@@ -212,6 +209,26 @@ mod tests {
         assert_eq!(row.pruned(), Ok(50));
         row.target = Target::Count(7);
         assert_eq!(row.pruned(), Ok(50));
+    }
+
+    #[test]
+    fn each_comparison_group_rounds_for_itself() {
+        let info = ParamInfo::new("fc.weight", [2, 5, 1]);
+        // 0.09·5 = 0.45 rounds to none in each of two rows; 0.09·10 = 0.9 would be one.
+        let mut row = AllocationRow::new(&info, 10, Target::Sparsity(0.09));
+        assert_eq!(row.pruned(), Ok(1));
+        row.groups = 2;
+        assert_eq!(row.pruned(), Ok(0));
+        // 0.5·5 = 2.5 rounds to three in each.
+        row.target = Target::Sparsity(0.5);
+        assert_eq!(row.pruned(), Ok(6));
+        // Three of each are left, and half of three is two.
+        row.target = Target::OfRemaining(0.5);
+        row.kept = 6;
+        assert_eq!(row.pruned(), Ok(4 + 4));
+        // A number is one of the whole parameter.
+        row.target = Target::Count(7);
+        assert_eq!(row.pruned(), Ok(7));
     }
 
     #[test]

@@ -159,15 +159,14 @@ proptest! {
             let now = pruner.masks(&model).unwrap();
             prop_assert!(now.is_subset_of(&before).unwrap());
             before = now;
-            // Other weights at every step: what is gone would now score best.
+            // Other weights at every step: what is gone may now score best.
             let mut stream = secateur::random::Stream::new(shuffle, "weights", step);
-            for layer in [&mut model.a, &mut model.b] {
-                layer.weight = layer.weight.clone().map(|old| {
-                    let n = old.shape().num_elements();
-                    let values: Vec<f32> = (0..n).map(|_| stream.normal()).collect();
-                    Tensor::from_data(TensorData::new(values, old.shape()), &old.device())
-                });
-            }
+            let mut fresh = |matrix: &Matrix| Matrix {
+                values: matrix.values.iter().map(|_| stream.normal()).collect(),
+                ..matrix.clone()
+            };
+            let weights = Weights::of(&pair(&fresh(&a), &fresh(&b)));
+            pruner.rewind(&mut model, &weights).unwrap();
         }
         let total = before.total();
         let asked = if global {

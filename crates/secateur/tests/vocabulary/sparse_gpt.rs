@@ -27,9 +27,9 @@ impl Selector for SparseGpt {
         for p in (0..n).rev() {
             let pivot = std::mem::replace(&mut h[p][p], 1.0);
             let row: Vec<f64> = h[p].iter().map(|x| x / pivot).collect();
-            for r in 0..p {
-                let factor = std::mem::take(&mut h[r][p]);
-                (0..n).for_each(|k| h[r][k] -= factor * row[k]);
+            for above in &mut h[..p] {
+                let factor = std::mem::take(&mut above[p]);
+                (0..n).for_each(|k| above[k] -= factor * row[k]);
             }
             h[p] = row; // the first row of P(p), from column p on
         }
