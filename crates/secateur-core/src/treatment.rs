@@ -40,6 +40,10 @@ pub struct Treatment {
     pub regrown: Regrown,
     /// The gradient. [`Removed::Learning`] asks for [`GradientFlow::Dense`] whatever stands here.
     pub gradient: GradientFlow,
+    /// Under [`GradientFlow::Backward`] the share of each parameter's units that get no gradient,
+    /// in [0, 1): the lowest scores, pruned or not; what the mask keeps always gets one (Top-KAST,
+    /// Jayakumar et al. 2021, whose backward set is the larger one). `None`: as the mask says.
+    pub backward_sparsity: Option<f64>,
 }
 
 impl Treatment {

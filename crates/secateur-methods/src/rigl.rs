@@ -135,6 +135,7 @@ pub fn rigl(sparsity: f64, every: usize, until: usize) -> PrunerConfig {
             removed: Removed::Frozen,
             regrown: Regrown::Zero,
             gradient: GradientFlow::Dense,
+            ..Treatment::default()
         })
 }
 

@@ -1,10 +1,11 @@
 //! Secateur prunes [Burn](https://burn.dev) models inside their training loop.
 
 #![warn(missing_docs)]
-#![allow(rustdoc::broken_intra_doc_links)]
 
 #[cfg(doctest)]
 mod book;
+#[cfg(doctest)]
+mod compile_fail;
 
 pub use secateur_core as core;
 pub use secateur_core::{

@@ -232,6 +232,9 @@ impl PrunerConfig {
         schedule.check()?;
         self.allocation.check()?;
         self.floor.check()?;
+        if let Some(sparsity) = self.treatment.backward_sparsity {
+            PruneError::check_sparsity("backward sparsity", sparsity)?;
+        }
         if let Some(regrowth) = &self.regrowth {
             regrowth.check()?;
         }

@@ -12,9 +12,10 @@ use crate::{
     mask::Mask,
     mask_op::GradientFlow,
     params::{ParamTable, Role},
+    rank::keep_largest,
     scorer::{AnyScorer, Comparison, Neighbour, ScoreContext, check_scores},
     selector::SelectContext,
-    target::Target,
+    target::{Target, share_of},
     treatment::{Regrown, Removed},
     units::Units,
     view::View,
@@ -476,7 +477,7 @@ impl<'a> Scoring<'a> {
                 param: index,
                 view: self.views[index],
                 before,
-                backward: self.backward_mask(index, &selection.mask),
+                backward: self.backward_mask(index, &scores[index], &selection.mask)?,
                 after: selection.mask,
                 weights: selection.weights,
                 asked: Asked {
@@ -489,9 +490,26 @@ impl<'a> Scoring<'a> {
         Ok(choices)
     }
 
-    /// Under [`GradientFlow::Backward`] gradients reach what the mask keeps.
-    fn backward_mask(&self, _index: usize, after: &Mask) -> Option<Mask> {
-        (self.pruner.config.treatment.flow() == GradientFlow::Backward).then(|| after.clone())
+    /// What gradients reach under [`GradientFlow::Backward`]: what the mask keeps, and with a
+    /// backward sparsity the best of the others.
+    fn backward_mask(
+        &self,
+        index: usize,
+        scored: &Scored,
+        after: &Mask,
+    ) -> Result<Option<Mask>, PruneError> {
+        let treatment = &self.pruner.config.treatment;
+        if treatment.flow() != GradientFlow::Backward {
+            return Ok(None);
+        }
+        let Some(sparsity) = treatment.backward_sparsity else {
+            return Ok(Some(after.clone()));
+        };
+        let units = &self.units[index];
+        let count = units.count();
+        let reached = keep_largest(scored.units(), None, count - share_of(sparsity, count));
+        let reached = units.expand(&reached, &scored.elements, None)?;
+        after.or(&reached).map(Some)
     }
 }
 

@@ -154,6 +154,43 @@ fn gradients_flow_as_asked() {
 }
 
 #[test]
+fn a_backward_mask_lets_more_learn_than_acts() {
+    let device = training_device();
+    let x = noise("x", [5, 6], &device);
+    let mut model = Mlp::new(&device);
+    let stored = values(model.fc1.weight.val());
+    let mut pruner = PrunerConfig::new()
+        .with_schedule(OneShot::new(0.5))
+        .with_treatment(Treatment {
+            gradient: GradientFlow::Backward,
+            backward_sparsity: Some(0.25),
+            ..Treatment::default()
+        })
+        .init(&model)
+        .unwrap();
+    pruner.prune(&mut model, 0).unwrap();
+    let grads = GradientsParams::from_grads(model.loss(x.clone()).backward(), &model);
+    let through = values(grads.get::<2>(model.fc1.weight.id).unwrap());
+    let mut plain = model.clone();
+    pruner.finish(&mut plain).unwrap();
+    let grads = GradientsParams::from_grads(plain.loss(x).backward(), &plain);
+    let effective = values(grads.get::<2>(plain.fc1.weight.id).unwrap());
+    // 24 of 48 weights act, 36 learn: all but the 12 smallest.
+    let mut magnitudes: Vec<f32> = stored.iter().map(|w| w.abs()).collect();
+    magnitudes.sort_by(f32::total_cmp);
+    let zeros = values(plain.fc1.weight.val())
+        .iter()
+        .filter(|w| **w == 0.0)
+        .count();
+    assert_eq!(zeros, 24);
+    for index in 0..48 {
+        let learns = stored[index].abs() > magnitudes[11];
+        let expected = if learns { effective[index] } else { 0.0 };
+        assert!((through[index] - expected).abs() < 1e-6, "at {index}");
+    }
+}
+
+#[test]
 fn masks_are_neither_counted_nor_trained() {
     let device = training_device();
     let dense = Mlp::new(&device);

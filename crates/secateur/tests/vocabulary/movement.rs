@@ -47,6 +47,7 @@ fn movement_pruning(schedule: impl Schedule + 'static) -> PrunerConfig {
         removed: Removed::Frozen,
         regrown: Regrown::Kept,
         gradient: GradientFlow::Dense,
+        ..Treatment::default()
     };
     PrunerConfig::new()
         .with_scorer(Movement)
