@@ -55,13 +55,14 @@ fn run() -> Result<Screen> {
     let plans = [Plan::Dense, Plan::Gradual, Plan::Random];
     let steps = recipe.steps(data.train.len())? * plans.len();
     let bar = progress_bar(steps as u64);
-    let (data, recipe, bar, student) = (&data, &recipe, &bar, &student);
+    let (data, recipe, bar) = (&data, &recipe, &bar);
     // Side by side with one thread each, so that none waits for another.
     let [dense, pruned, random] = std::thread::scope(|scope| {
         let threads = plans.map(|plan| {
+            let student = student.fork();
             scope.spawn(move || {
                 let pool = ThreadPoolBuilder::new().num_threads(1).build()?;
-                pool.install(|| train(student.clone(), data, recipe, plan, bar))
+                pool.install(|| train(student, data, recipe, plan, bar))
             })
         });
         threads.map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))

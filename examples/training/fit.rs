@@ -134,6 +134,23 @@ mod tests {
         }
     }
 
+    /// Clones would stop for good within some twenty rounds, see [`Student::fork`].
+    #[test]
+    fn forks_of_one_net_train_side_by_side() {
+        let train = starter().unwrap().train.first(100);
+        let recipe = Recipe::from_scratch(1).with_batch(50);
+        for round in 0..60 {
+            let student = Student::<LeNet300, _>::fresh(round);
+            let ends = std::thread::scope(|scope| {
+                [student.fork(), student.fork(), student]
+                    .map(|start| scope.spawn(|| fit(start, &train, &recipe, 1, NoHook)))
+                    .map(|thread| weights(&thread.join().unwrap().unwrap()))
+            });
+            assert_eq!(ends[0], ends[2]);
+            assert_eq!(ends[1], ends[2]);
+        }
+    }
+
     #[test]
     fn an_error_of_a_hook_ends_the_training() {
         let train = starter().unwrap().train.first(300);

@@ -50,6 +50,15 @@ impl<M: Classifier, O: Origin> Student<M, O> {
         }
     }
 
+    /// The same net with a graph of its own, to be trained in another thread.
+    ///
+    /// A clone shares the leaves of Burn's autodiff graph with its original until the first step
+    /// of the optimizer. Two threads in one graph take its lock and that of the register of all
+    /// graphs in opposite orders, so that now and then both wait for ever.
+    pub fn fork(&self) -> Self {
+        Self::new(self.model.clone().fork(&Device::flex().autodiff()))
+    }
+
     /// The net.
     pub fn model(&self) -> &M {
         &self.model
