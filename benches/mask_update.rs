@@ -18,7 +18,7 @@ fn main() {
         "{:>9}  {:>16}  {:>12}  {:>6}  {:>14}",
         "weights", "abs().sum()", "mask update", "ratio", "peak / weights"
     );
-    for millions in [1, 5, 25, 100] {
+    for millions in millions() {
         let device = Device::flex();
         let model = Stack::new(millions * 1_000_000, &device);
         model.absolute_sum();
@@ -54,5 +54,17 @@ fn main() {
             ratio(mask, pass),
             peak / bytes
         );
+    }
+}
+
+/// The sizes named on the command line, or those of the table.
+fn millions() -> Vec<usize> {
+    let named: Vec<_> = std::env::args()
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    if named.is_empty() {
+        vec![1, 5, 25, 100]
+    } else {
+        named
     }
 }

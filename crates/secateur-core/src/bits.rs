@@ -60,6 +60,39 @@ impl Bits {
         Self { len, words }
     }
 
+    /// One bit for each `bool`.
+    pub fn from_bools(bools: &[bool]) -> Self {
+        /// Gathers the lowest bits of eight bytes in the highest byte.
+        const GATHER: u64 = 0x0102_0408_1020_4080;
+        let words = bools.chunks(64).map(|chunk| {
+            let (eights, rest) = chunk.as_chunks::<8>();
+            let mut word = 0;
+            for (at, eight) in eights.iter().enumerate() {
+                let bytes = u64::from_le_bytes(eight.map(u8::from));
+                word |= (bytes.wrapping_mul(GATHER) >> 56) << (8 * at);
+            }
+            for (at, &bit) in rest.iter().enumerate() {
+                word |= u64::from(bit) << (8 * eights.len() + at);
+            }
+            word
+        });
+        Self {
+            len: bools.len(),
+            words: words.collect(),
+        }
+    }
+
+    /// One `bool` for each bit.
+    pub fn to_bools(&self) -> Vec<bool> {
+        let mut bools = Vec::with_capacity(self.words.len() * 64);
+        for &word in &self.words {
+            let bits: [bool; 64] = std::array::from_fn(|at| word >> at & 1 == 1);
+            bools.extend_from_slice(&bits);
+        }
+        bools.truncate(self.len);
+        bools
+    }
+
     /// Bits from words as [`words`](Self::words) gives them; `None` if the number of words does
     /// not fit `len` or a bit past `len` is set.
     pub fn from_words(len: usize, words: Vec<u64>) -> Option<Self> {

@@ -7,6 +7,7 @@
 
 pub mod allocation;
 pub mod attach;
+mod bit_matrix;
 pub mod bits;
 pub mod error;
 pub mod files;

@@ -3,6 +3,8 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::{bit_matrix::transposed, bits::Bits};
+
 /// How a parameter's storage maps to its view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -123,6 +125,12 @@ impl View {
         }
     }
 
+    /// Whether the view of a matrix is its transpose.
+    pub(crate) fn is_transpose(&self) -> bool {
+        let matrix = self.shape[2] == 1 && !self.is_empty();
+        matches!(self.layout, Layout::InOut { groups: ..=1 }) && matrix && !self.is_identity()
+    }
+
     /// Index in storage of the view's element `(out, in, kernel)`.
     pub fn storage_index(&self, [o, i, k]: [usize; 3]) -> usize {
         let [out, input, kernel] = self.shape;
@@ -171,6 +179,24 @@ impl View {
             return storage;
         }
         self.to_view(&storage)
+    }
+
+    /// Bits in storage order, one `bool` each, brought into view order.
+    pub(crate) fn bits_to_view(&self, storage: &[bool]) -> Bits {
+        if self.is_transpose() && storage.len() == self.len() {
+            let [out, input, _] = self.shape;
+            return transposed(&Bits::from_bools(storage), input, out);
+        }
+        Bits::from_bools(&self.to_view(storage))
+    }
+
+    /// Bits in view order brought into storage order, one `bool` each.
+    pub(crate) fn bits_to_storage(&self, view: &Bits) -> Vec<bool> {
+        if self.is_transpose() && view.len() == self.len() {
+            let [out, input, _] = self.shape;
+            return transposed(view, out, input).to_bools();
+        }
+        self.to_storage(&view.to_bools())
     }
 
     /// Elements in view order brought into storage order, the inverse of
@@ -242,6 +268,14 @@ fn transpose<T: Copy + Send + Sync>(
             let right = cols.min(left + TILE);
             for r in 0..height {
                 let row = &mut band[r * cols * kernel..(r + 1) * cols * kernel];
+                if kernel == 1 {
+                    // A copy of one element's length known beforehand is one move.
+                    let column = source[left * rows + first + r..].iter().step_by(rows);
+                    for (to, &from) in row[left..right].iter_mut().zip(column) {
+                        *to = from;
+                    }
+                    continue;
+                }
                 for c in left..right {
                     let from = (c * rows + first + r) * kernel;
                     row[c * kernel..(c + 1) * kernel].copy_from_slice(&source[from..from + kernel]);
@@ -250,7 +284,7 @@ fn transpose<T: Copy + Send + Sync>(
         }
     };
     // Small parameters are not worth waking a thread for.
-    if source.len() < 1 << 16 {
+    if source.len() < 1 << 20 {
         target.chunks_mut(band).enumerate().for_each(copy_band);
     } else {
         target.par_chunks_mut(band).enumerate().for_each(copy_band);

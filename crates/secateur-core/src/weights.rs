@@ -1,15 +1,16 @@
 //! Weights on the host: read from a model, kept as a snapshot, written back.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{borrow::Cow, collections::BTreeMap, path::Path};
 
 use burn::{
     Tensor,
     module::{Module, ModuleMapper, ModuleVisitor, Param},
+    optim::GradientsParams,
     tensor::{DType, TensorData},
 };
 use half::{bf16, f16};
 
-use crate::{attach::read_masks, error::PruneError, pack};
+use crate::{attach::read_masks, error::PruneError, pack, view::View};
 
 /// The float tensors of a model at some moment, by record path: initial weights to rewind to,
 /// values that regrown elements come back with.
@@ -97,8 +98,12 @@ pub(crate) trait FloatParam {
     fn dims(&self) -> Vec<usize>;
     /// Whether the parameter asks for gradients.
     fn is_trained(&self) -> bool;
-    /// Its gradient, if the backward pass reached it.
-    fn gradient(&self, grads: &burn::optim::GradientsParams) -> Option<TensorData>;
+    /// Its float type.
+    fn dtype(&self) -> DType;
+    /// The stored value in the order of its view.
+    fn seen(&self, view: &View) -> TensorData;
+    /// Its gradient in the order of its view, if the backward pass reached it.
+    fn gradient(&self, grads: &GradientsParams, view: &View) -> Option<TensorData>;
 }
 
 impl<const D: usize> FloatParam for Param<Tensor<D>> {
@@ -114,8 +119,52 @@ impl<const D: usize> FloatParam for Param<Tensor<D>> {
         self.base().is_require_grad()
     }
 
-    fn gradient(&self, grads: &burn::optim::GradientsParams) -> Option<TensorData> {
-        grads.get::<D>(self.id).map(Tensor::into_data)
+    fn dtype(&self) -> DType {
+        self.base().dtype()
+    }
+
+    fn seen(&self, view: &View) -> TensorData {
+        in_view_order(self.base(), view)
+    }
+
+    fn gradient(&self, grads: &GradientsParams, view: &View) -> Option<TensorData> {
+        let gradient = grads.get::<D>(self.id)?;
+        Some(in_view_order(gradient, view))
+    }
+}
+
+/// The elements of a tensor in the order of its view.
+///
+/// A matrix is turned on its device, which saves one of the two passes over its elements.
+fn in_view_order<const D: usize>(tensor: Tensor<D>, view: &View) -> TensorData {
+    let moves = !view.is_identity() && check_dtype("", tensor.dtype()).is_ok();
+    if moves && D == 2 && view.is_transpose() {
+        return tensor.transpose().into_data();
+    }
+    let data = tensor.into_data();
+    if !moves {
+        return data;
+    }
+    match data.dtype() {
+        DType::F64 => TensorData::new(view.into_view(data.iter::<f64>().collect()), [view.len()]),
+        _ => TensorData::new(view.into_view(data.iter::<f32>().collect()), [view.len()]),
+    }
+}
+
+/// Elements as `f32`, borrowed where they are `f32` already. Other types are converted as by
+/// [`to_f32`].
+pub(crate) fn as_f32<'a>(path: &str, data: &'a TensorData) -> Result<Cow<'a, [f32]>, PruneError> {
+    match data.as_slice::<f32>() {
+        Ok(values) => Ok(Cow::Borrowed(values)),
+        Err(_) => to_f32(path, data).map(Cow::Owned),
+    }
+}
+
+/// Whether scores can be computed from this type.
+pub(crate) fn check_dtype(path: &str, dtype: DType) -> Result<(), PruneError> {
+    match dtype {
+        DType::F32 | DType::Flex32 | DType::F16 | DType::BF16 | DType::F64 => Ok(()),
+        other => Err(unsupported(path, other)),
     }
 }
 
@@ -213,8 +262,7 @@ pub(crate) fn to_f32(path: &str, data: &TensorData) -> Result<Vec<f32>, PruneErr
             Ok(values) => Ok(values.to_vec()),
             Err(_) => Ok(data.iter::<f32>().collect()),
         },
-        DType::Flex32 | DType::F16 | DType::BF16 | DType::F64 => Ok(data.iter::<f32>().collect()),
-        other => Err(unsupported(path, other)),
+        other => check_dtype(path, other).map(|()| data.iter::<f32>().collect()),
     }
 }
 

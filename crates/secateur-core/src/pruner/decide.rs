@@ -19,7 +19,7 @@ use crate::{
     treatment::{Regrown, Removed},
     units::Units,
     view::View,
-    weights::{copy_where, replace_changed, to_f32, visit_floats, zero_where},
+    weights::{as_f32, copy_where, replace_changed, to_f32, visit_floats, zero_where},
 };
 
 /// What was decided for one parameter.
@@ -328,7 +328,9 @@ impl<'a> Scoring<'a> {
         let mut scores: Vec<Option<Scored>> = (0..self.params.len()).map(|_| None).collect();
         match &config.scorer {
             AnyScorer::Each(scorer) => self.for_each_weight(model, |index, weight| {
-                let elements = scorer.score(&self.context(index, &weight, &name))?;
+                let path = &self.params[index].info.path;
+                let elements =
+                    scorer.score(&self.context(index, &as_f32(path, &weight)?, &name))?;
                 drop(weight);
                 scores[index] = Some(self.reduce(index, &name, elements)?);
                 Ok(())
@@ -336,7 +338,8 @@ impl<'a> Scoring<'a> {
             AnyScorer::Model(scorer) => {
                 let mut weights = vec![Vec::new(); self.params.len()];
                 self.for_each_weight(model, |index, weight| {
-                    weights[index] = weight;
+                    let path = &self.params[index].info.path;
+                    weights[index] = as_f32(path, &weight)?.into_owned();
                     Ok(())
                 })?;
                 let contexts: Vec<_> = (weights.iter().enumerate())
@@ -392,7 +395,7 @@ impl<'a> Scoring<'a> {
     fn for_each_weight<M: Module>(
         &self,
         model: &M,
-        mut each: impl FnMut(usize, Vec<f32>) -> Result<(), PruneError>,
+        mut each: impl FnMut(usize, TensorData) -> Result<(), PruneError>,
     ) -> Result<(), PruneError> {
         let mut index_of: HashMap<&str, usize> = HashMap::new();
         let mut tied_to: HashMap<&str, usize> = HashMap::new();
@@ -409,13 +412,10 @@ impl<'a> Scoring<'a> {
                 return;
             }
             if let Some(&index) = index_of.get(path) {
-                let data = tensor.data();
-                result = to_f32(path, &data).and_then(|values| {
-                    if !self.params[index].tied.is_empty() {
-                        first.insert(index, data);
-                    }
-                    each(index, self.views[index].into_view(values))
-                });
+                if !self.params[index].tied.is_empty() {
+                    first.insert(index, tensor.data());
+                }
+                result = each(index, tensor.seen(&self.views[index]));
             } else if let Some(index) = tied_to.get(path)
                 && first.get(index).is_some_and(|data| *data != tensor.data())
             {
@@ -440,7 +440,8 @@ impl<'a> Scoring<'a> {
         let mut weights: Vec<Vec<f32>> = vec![Vec::new(); self.params.len()];
         if config.selector.needs_weight() {
             self.for_each_weight(model, |index, weight| {
-                weights[index] = weight;
+                let path = &self.params[index].info.path;
+                weights[index] = as_f32(path, &weight)?.into_owned();
                 Ok(())
             })?;
         }

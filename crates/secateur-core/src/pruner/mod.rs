@@ -454,8 +454,9 @@ impl Pruned {
 pub(crate) fn mask_in_view(view: View, removed: Option<&Vec<bool>>) -> Mask {
     match removed {
         Some(removed) => {
-            let removed = view.to_view(removed);
-            Mask::from_fn(view.shape(), |index| !removed[index])
+            let kept = view.bits_to_view(removed).not();
+            // A mask of another size is an error of its own, found when masks are checked.
+            Mask::from_bits(view.shape(), kept).unwrap_or_else(|_| Mask::keep_all(view.shape()))
         }
         None => Mask::keep_all(view.shape()),
     }
@@ -463,6 +464,5 @@ pub(crate) fn mask_in_view(view: View, removed: Option<&Vec<bool>>) -> Mask {
 
 /// True where the mask removes, in storage order.
 pub(crate) fn removed_in_storage(view: View, kept: &Mask) -> Vec<bool> {
-    let removed: Vec<bool> = kept.iter().map(|kept| !kept).collect();
-    view.to_storage(&removed)
+    view.bits_to_storage(&kept.bits().not())
 }

@@ -1,8 +1,8 @@
 //! Feeding signals: gradients of batches, of single examples, and of changed copies.
 
-use std::{cell::LazyCell, collections::HashMap};
+use std::{borrow::Cow, cell::LazyCell, collections::HashMap};
 
-use burn::{Tensor, module::Module, optim::GradientsParams};
+use burn::{Tensor, module::Module, optim::GradientsParams, tensor::TensorData};
 
 use super::{Pruner, mask_in_view};
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     error::PruneError,
     signal::{CurrentMask, LazyMask, Observed, Observes, Signal},
     view::View,
-    weights::{to_f32, visit_floats},
+    weights::{FloatParam, as_f32, check_dtype, visit_floats},
 };
 
 impl Pruner {
@@ -89,53 +89,63 @@ impl Pruner {
             .enumerate()
             .map(|(index, param)| (param.info.path.as_str(), index))
             .collect();
+        let states = &mut self.signals;
         let needs_weight = signals.iter().any(|signal| signal.needs_weight());
-        let mut store = self.signals.clone();
+        let pruned = |each: &mut dyn FnMut(&str, &dyn FloatParam, View)| {
+            visit_floats(model, |path, tensor| {
+                if let Some(&index) = index_of.get(path) {
+                    let view = View::new(&tensor.dims(), self.params[index].layout);
+                    each(path, tensor, view);
+                }
+            });
+        };
+        // All is checked before anything is fed, so that an error leaves the signals as they were.
         let mut result = Ok(());
-        visit_floats(model, |path, tensor| {
-            let Some(&index) = index_of.get(path) else {
-                return;
-            };
-            if result.is_err() {
-                return;
-            }
-            result = (|| {
-                if !tensor.is_trained() {
-                    return Err(PruneError::MissingGradient {
-                        path: path.into(),
-                        why: "it is frozen; unfreeze it, skip it, or choose a scorer without \
-                              gradients"
-                            .into(),
-                    });
-                }
-                let view = View::new(&tensor.dims(), self.params[index].layout);
-                let gradient = match tensor.gradient(grads) {
-                    Some(data) => view.into_view(to_f32(path, &data)?),
-                    None => vec![0.0; view.len()],
-                };
-                let weight = if needs_weight {
-                    view.into_view(to_f32(path, &tensor.data())?)
-                } else {
-                    Vec::new()
-                };
-                let read = || mask_in_view(view, attached.get(path));
-                let mask = LazyMask::new(&read);
-                let seen = Observed {
-                    path,
-                    weight: &weight,
-                    gradient: &gradient,
-                    step: self.last_step.map_or(0, |last| last + 1),
-                    probe,
-                    mask: CurrentMask::Attached(&mask),
-                };
-                for signal in &signals {
-                    store.update(&**signal as &dyn Signal, &seen);
-                }
-                Ok(())
-            })();
+        pruned(&mut |path, tensor, _| {
+            result = std::mem::replace(&mut result, Ok(())).and_then(|()| observable(path, tensor));
         });
         result?;
-        self.signals = store;
-        Ok(())
+        let mut result = Ok(());
+        let step = self.last_step.map_or(0, |last| last + 1);
+        pruned(&mut |path, tensor, view| {
+            let mut feed = || {
+                let gradient = match tensor.gradient(grads, &view) {
+                    Some(gradient) => gradient,
+                    None => TensorData::zeros::<f32, _>([view.len()]),
+                };
+                let weight = needs_weight.then(|| tensor.seen(&view));
+                let mask = || mask_in_view(view, attached.get(path));
+                let seen = Observed {
+                    path,
+                    weight: &match &weight {
+                        Some(weight) => as_f32(path, weight)?,
+                        None => Cow::Borrowed(&[][..]),
+                    },
+                    gradient: &as_f32(path, &gradient)?,
+                    step,
+                    probe,
+                    mask: CurrentMask::Attached(&LazyMask::new(&mask)),
+                };
+                for signal in &signals {
+                    states.update(&**signal as &dyn Signal, &seen);
+                }
+                Ok(())
+            };
+            if result.is_ok() {
+                result = feed();
+            }
+        });
+        result
     }
+}
+
+/// Whether gradients of this parameter can be fed.
+fn observable(path: &str, tensor: &dyn FloatParam) -> Result<(), PruneError> {
+    if !tensor.is_trained() {
+        return Err(PruneError::MissingGradient {
+            path: path.into(),
+            why: "it is frozen; unfreeze it, skip it, or choose a scorer without gradients".into(),
+        });
+    }
+    check_dtype(path, tensor.dtype())
 }
