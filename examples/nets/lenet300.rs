@@ -1,8 +1,9 @@
 //! LeNet-300-100 (LeCun, Bottou, Bengio, Haffner 1998): three fully connected layers.
 
-use burn::nn::{Initializer, Linear, LinearConfig, Relu};
+use burn::nn::{Linear, Relu};
 use burn::prelude::*;
 
+use super::layers::linear;
 use super::{Classifier, glorot};
 
 /// 784-300-100-10 with ReLU: 266,200 weights and 410 biases.
@@ -21,15 +22,10 @@ impl Classifier for LeNet300 {
     const NAME: &'static str = "lenet-300-100";
 
     fn fresh(seed: u64, device: &Device) -> Self {
-        let linear = |d_in, d_out| {
-            LinearConfig::new(d_in, d_out)
-                .with_initializer(Initializer::Zeros)
-                .init(device)
-        };
         let net = Self {
-            fc1: linear(784, 300),
-            fc2: linear(300, 100),
-            fc3: linear(100, 10),
+            fc1: linear(784, 300, device),
+            fc2: linear(300, 100, device),
+            fc3: linear(100, 10, device),
             relu: Relu::new(),
         };
         glorot(net, seed)

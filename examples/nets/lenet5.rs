@@ -1,10 +1,11 @@
 //! LeNet-5 as Caffe has it, which is the one that the pruning papers measure on.
 
-use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
-use burn::nn::{Initializer, Linear, LinearConfig, Relu};
+use burn::nn::conv::Conv2d;
+use burn::nn::pool::MaxPool2d;
+use burn::nn::{Linear, Relu};
 use burn::prelude::*;
 
+use super::layers::{conv5x5, halving_pool, linear};
 use super::{Classifier, glorot};
 
 /// Two convolutions of 5x5 (20 and 50 filters), each followed by 2x2 max pooling, then 800-500-10:
@@ -27,22 +28,12 @@ impl Classifier for LeNet5 {
     const NAME: &'static str = "lenet-5";
 
     fn fresh(seed: u64, device: &Device) -> Self {
-        let conv = |from, to| {
-            Conv2dConfig::new([from, to], [5, 5])
-                .with_initializer(Initializer::Zeros)
-                .init(device)
-        };
-        let linear = |d_in, d_out| {
-            LinearConfig::new(d_in, d_out)
-                .with_initializer(Initializer::Zeros)
-                .init(device)
-        };
         let net = Self {
-            conv1: conv(1, 20),
-            conv2: conv(20, 50),
-            fc1: linear(800, 500),
-            fc2: linear(500, 10),
-            pool: MaxPool2dConfig::new([2, 2]).init(),
+            conv1: conv5x5(1, 20, device),
+            conv2: conv5x5(20, 50, device),
+            fc1: linear(800, 500, device),
+            fc2: linear(500, 10, device),
+            pool: halving_pool(),
             relu: Relu::new(),
         };
         glorot(net, seed)

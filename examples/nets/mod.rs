@@ -1,6 +1,7 @@
 //! Small nets that the pruning literature measures on, and one for the quickstart.
 
 mod init;
+mod layers;
 mod lenet300;
 mod lenet5;
 mod small_conv;

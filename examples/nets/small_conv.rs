@@ -1,10 +1,11 @@
 //! The net of the quickstart: small enough to train in seconds.
 
-use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
-use burn::nn::{Initializer, Linear, LinearConfig, Relu};
+use burn::nn::conv::Conv2d;
+use burn::nn::pool::MaxPool2d;
+use burn::nn::{Linear, Relu};
 use burn::prelude::*;
 
+use super::layers::{conv5x5, halving_pool, linear};
 use super::{Classifier, glorot};
 
 /// Two convolutions of 5x5 (8 and 16 filters), each followed by 2x2 max pooling and ReLU, then
@@ -27,22 +28,12 @@ impl Classifier for SmallConv {
     const NAME: &'static str = "small-conv";
 
     fn fresh(seed: u64, device: &Device) -> Self {
-        let conv = |from, to| {
-            Conv2dConfig::new([from, to], [5, 5])
-                .with_initializer(Initializer::Zeros)
-                .init(device)
-        };
-        let linear = |d_in, d_out| {
-            LinearConfig::new(d_in, d_out)
-                .with_initializer(Initializer::Zeros)
-                .init(device)
-        };
         let net = Self {
-            conv1: conv(1, 8),
-            conv2: conv(8, 16),
-            fc1: linear(256, 256),
-            fc2: linear(256, 10),
-            pool: MaxPool2dConfig::new([2, 2]).init(),
+            conv1: conv5x5(1, 8, device),
+            conv2: conv5x5(8, 16, device),
+            fc1: linear(256, 256, device),
+            fc2: linear(256, 10, device),
+            pool: halving_pool(),
             relu: Relu::new(),
         };
         glorot(net, seed)

@@ -34,25 +34,25 @@
 //! * [`random_unstructured`] and [`random_structured`] take a seed and prune the same on every
 //!   device.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod held;
+mod slices;
 
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
+use self::{
+    held::{Held, hold, hold_one, put},
+    slices::{Slices, norm},
+};
 use crate::{
-    attach::{self, StoredMask},
+    attach,
     bits::Bits,
     error::PruneError,
     mask::Mask,
-    mask_op::GradientFlow,
-    params::{Attached, ParamEntry, ParamTable, Role},
-    pruner::removed_in_storage,
-    random::Stream,
+    params::{Attached, ParamEntry, ParamTable},
     rank::{RankRow, keep_largest, pooled_counts},
     scorer::check_scores,
     target::share_of,
-    view::View,
-    weights::{to_f32, visit_floats},
 };
 
 /// How much to prune: a number of units, or a share of those that are left.
@@ -317,175 +317,6 @@ fn carries_mask(entry: &ParamEntry) -> bool {
     matches!(entry.attached, Attached::Mask { len, .. } if len > 0)
 }
 
-/// A parameter off the model.
-struct Held {
-    path: String,
-    tied: Vec<String>,
-    flow: GradientFlow,
-    view: View,
-    /// Dimensions in view order: outputs, inputs, the kernel's; or the one of a vector.
-    dims: Vec<usize>,
-    /// The effective weight in view order.
-    weight: Vec<f32>,
-    mask: Mask,
-}
-
-impl Held {
-    fn magnitudes(&self) -> Vec<f32> {
-        self.weight.iter().map(|w| w.abs()).collect()
-    }
-
-    fn random_scores(&self, seed: u64, count: usize) -> Vec<f32> {
-        let mut stream = Stream::new(seed, &self.path, 0);
-        (0..count).map(|_| stream.uniform()).collect()
-    }
-
-    fn slices(&self, dim: usize) -> Result<Slices, PruneError> {
-        let rank = self.dims.len();
-        if rank < 2 {
-            let remedy = "prune vectors with an unstructured method";
-            let expected = "possible along a dimension";
-            return Err(PruneError::invalid(
-                format!("pruning of {}", self.path),
-                "of a vector",
-                expected,
-                remedy,
-            ));
-        }
-        let Some(&count) = self.dims.get(dim) else {
-            let expected = format!("a dimension of `{}`, below {rank}", self.path);
-            return Err(PruneError::invalid(
-                "dim",
-                dim,
-                expected,
-                "0 counts outputs, 1 inputs",
-            ));
-        };
-        let stride = self.dims[dim + 1..].iter().product();
-        Ok(Slices { count, stride })
-    }
-}
-
-/// The slices of a view along one of its dimensions.
-struct Slices {
-    count: usize,
-    stride: usize,
-}
-
-impl Slices {
-    /// The slice in which an element lies.
-    fn of(&self, index: usize) -> usize {
-        index / self.stride % self.count
-    }
-}
-
-fn hold_one<M: Module>(model: &M, path: &str) -> Result<Held, PruneError> {
-    let mut held = hold(model, &[path])?;
-    // One path names one parameter.
-    held.pop()
-        .ok_or_else(|| ParamTable::of(model).unknown(path))
-}
-
-/// Reads the named parameters in the model's order, initialising them if need be.
-fn hold<M: Module, P: AsRef<str>>(model: &M, paths: &[P]) -> Result<Vec<Held>, PruneError> {
-    let table = ParamTable::of(model);
-    let mut wanted = BTreeSet::new();
-    for path in paths {
-        let entry = table.find_tied(path.as_ref())?;
-        if entry.info.role == Role::RunningStatistic {
-            let path = entry.info.path.clone();
-            return Err(PruneError::RunningStatistics { path });
-        }
-        attach::check_attached(entry, flow(entry))?;
-        wanted.insert(entry.info.path.as_str());
-        wanted.extend(entry.tied.iter().map(String::as_str));
-    }
-    let mut data = BTreeMap::new();
-    visit_floats(model, |path, tensor| {
-        if wanted.contains(path) {
-            data.insert(path.to_string(), tensor.data());
-        }
-    });
-    let removed = attach::read_masks(model);
-    let mut held = Vec::new();
-    for entry in &table.entries {
-        let path = &entry.info.path;
-        let Some(own) = data.get(path) else {
-            continue;
-        };
-        for tied in &entry.tied {
-            if data.get(tied).is_some_and(|other| other != own) {
-                return Err(PruneError::TiedMismatch {
-                    first: path.clone(),
-                    second: tied.clone(),
-                });
-            }
-        }
-        let stored = own.shape().as_slice();
-        let view = View::new(stored, entry.layout);
-        let mut weight = view.into_view(to_f32(path, own)?);
-        let mask = match removed.get(path) {
-            Some(removed) => {
-                let removed = view.to_view(removed);
-                Mask::from_fn(view.shape(), |index| !removed[index])
-            }
-            None => Mask::keep_all(view.shape()),
-        };
-        for (value, kept) in weight.iter_mut().zip(mask.iter()) {
-            if !kept {
-                *value = 0.0;
-            }
-        }
-        let [out, input, _] = view.shape();
-        let dims = match stored {
-            [] | [_] => stored.to_vec(),
-            [_, _, kernel @ ..] => [&[out, input], kernel].concat(),
-        };
-        held.push(Held {
-            path: path.clone(),
-            tied: entry.tied.clone(),
-            flow: flow(entry),
-            view,
-            dims,
-            weight,
-            mask,
-        });
-    }
-    Ok(held)
-}
-
-/// The gradient flow of the mask that a parameter carries or gets.
-fn flow(entry: &ParamEntry) -> GradientFlow {
-    match entry.attached {
-        Attached::Mask { backward, .. } => attach::flow_of(backward),
-        _ => GradientFlow::Masked,
-    }
-}
-
-/// Puts masks on the model, as a whole or not at all.
-fn put<M: Module>(
-    model: &mut M,
-    masks: impl IntoIterator<Item = (Held, Mask)>,
-) -> Result<(), PruneError> {
-    let table = ParamTable::of(model);
-    let mut changed = model.clone();
-    let mut stored = BTreeMap::new();
-    for (held, mask) in masks {
-        attach::attach(&mut changed, &table, [held.path.as_str()], held.flow)?;
-        let removed = removed_in_storage(held.view, &mask);
-        for path in std::iter::once(held.path).chain(held.tied) {
-            let mask = StoredMask {
-                removed: removed.clone(),
-                blocked: Some(removed.clone()),
-            };
-            stored.insert(path, mask);
-        }
-    }
-    attach::write_masks(&mut changed, &stored);
-    *model = changed;
-    Ok(())
-}
-
 fn prune_lowest<M: Module>(
     model: &mut M,
     held: Held,
@@ -536,45 +367,9 @@ fn prune_slices<M: Module>(
     put(model, [(held, mask)])
 }
 
-/// The `n`-norm of absolute values; NaN if one of them is NaN.
-fn norm(values: &[f64], n: f64) -> f64 {
-    let extreme = |pick: fn(f64, f64) -> f64, start: f64| {
-        let nan = values.iter().find(|value| value.is_nan());
-        nan.copied()
-            .unwrap_or_else(|| values.iter().copied().fold(start, pick))
-    };
-    if n == f64::INFINITY {
-        extreme(f64::max, 0.0)
-    } else if n == f64::NEG_INFINITY {
-        extreme(f64::min, f64::INFINITY)
-    } else if n == 0.0 {
-        values.iter().filter(|value| **value != 0.0).count() as f64
-    } else {
-        values
-            .iter()
-            .map(|value| value.powf(n))
-            .sum::<f64>()
-            .powf(1.0 / n)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn norms_are_those_of_torch() {
-        let values = [3.0, 0.0, 4.0];
-        assert_eq!(norm(&values, 1.0), 7.0);
-        assert_eq!(norm(&values, 2.0), 5.0);
-        assert_eq!(norm(&values, 0.0), 2.0);
-        assert_eq!(norm(&values, f64::INFINITY), 4.0);
-        assert_eq!(norm(&values, f64::NEG_INFINITY), 0.0);
-        assert!((norm(&[1.0, 1.0], -1.0) - 0.5).abs() < 1e-12);
-        for n in [1.0, 2.0, f64::INFINITY, f64::NEG_INFINITY] {
-            assert!(norm(&[1.0, f64::NAN], n).is_nan());
-        }
-    }
 
     #[test]
     fn amounts_are_checked() {
@@ -594,15 +389,5 @@ mod tests {
                 Err(PruneError::InvalidSetting { .. })
             ));
         }
-    }
-
-    #[test]
-    fn slices_of_a_kernel() {
-        let slices = Slices {
-            count: 3,
-            stride: 2,
-        }; // dims [2, 3, 2] along 1
-        let of: Vec<_> = (0..12).map(|index| slices.of(index)).collect();
-        assert_eq!(of, [0, 0, 1, 1, 2, 2, 0, 0, 1, 1, 2, 2]);
     }
 }
