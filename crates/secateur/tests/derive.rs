@@ -81,7 +81,7 @@ fn assert_as_recorded<M: Module + Prunable>(model: &mut M) {
 }
 
 fn linear() -> Linear {
-    LinearConfig::new(4, 3).init(&Device::default())
+    LinearConfig::new(4, 3).init(&Device::flex())
 }
 
 #[derive(Module, Prune, Debug)]
@@ -95,7 +95,7 @@ struct Block {
 
 impl Block {
     fn new(has_shortcut: bool) -> Self {
-        let device = Device::default();
+        let device = Device::flex();
         Self {
             conv: Conv2dConfig::new([2, 4], [3, 3]).init(&device),
             norm: BatchNormConfig::new(4).init(&device),
@@ -278,7 +278,7 @@ struct Leaves {
 
 #[test]
 fn every_leaf_of_burn_is_reached() {
-    let device = Device::default();
+    let device = Device::flex();
     let norm = |config: NormalizationConfig| config.init(&device);
     let mut model = Leaves {
         conv1: Conv1dConfig::new(2, 4, 3).init(&device),
@@ -349,7 +349,7 @@ struct Containers {
 
 #[test]
 fn containers_are_lent_as_settings_and_inner_layers() {
-    let device = Device::default();
+    let device = Device::flex();
     let mut model = Containers {
         attention: MultiHeadAttentionConfig::new(4, 2).init(&device),
         encoder: TransformerEncoderConfig::new(4, 8, 2, 2).init(&device),
@@ -410,7 +410,7 @@ struct WithCustom {
 
 #[test]
 fn layers_of_users_are_listed_and_reached() {
-    let device = Device::default();
+    let device = Device::flex();
     let mut model = WithCustom {
         custom: vec![Transposed {
             weight: Param::from_tensor(Tensor::zeros([3, 2], &device)),

@@ -7,9 +7,10 @@
 //!
 //! ```
 //! use burn::nn::{Linear, LinearConfig};
+//! use burn::tensor::Device;
 //! use secateur_core::layers::{layers_mut, LayerMut};
 //!
-//! let mut model: Vec<Linear> = vec![LinearConfig::new(4, 2).init(&Default::default())];
+//! let mut model: Vec<Linear> = vec![LinearConfig::new(4, 2).init(&Device::flex())];
 //! let mut layers = layers_mut(&mut model);
 //! if let LayerMut::Linear(linear) = layers.get_mut("0")? {
 //!     linear.bias = None;

@@ -32,7 +32,7 @@ use crate::view::Layout;
 ///     }
 /// }
 ///
-/// let weight = Param::from_tensor(Tensor::zeros([3, 2], &Device::default()));
+/// let weight = Param::from_tensor(Tensor::zeros([3, 2], &Device::flex()));
 /// let mut layer = TransposedLinear { weight };
 /// assert_eq!(layers_mut(&mut layer).params()[0].0, "weight");
 /// ```

@@ -196,7 +196,7 @@ impl<'a> IntoIterator for Layers<'a> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "flex"))]
 mod tests {
     use super::*;
     use crate::layers::layers_mut;
@@ -205,7 +205,7 @@ mod tests {
     use burn::tensor::Device;
 
     fn linears(count: usize) -> Vec<Linear> {
-        let device = Device::default();
+        let device = Device::flex();
         (0..count)
             .map(|_| LinearConfig::new(2, 2).init(&device))
             .collect()
@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn inside_of_an_opaque_layer_the_reason_is_given() {
         let config = CrossAttentionConfig::new(4, 4, 2, 2, 2);
-        let mut model = vec![config.init(&Device::default())];
+        let mut model = vec![config.init(&Device::flex())];
         let layers = layers_mut(&mut model);
         assert!(matches!(layers.get("0"), Ok(LayerMut::Opaque { .. })));
         let error = layers.get("0.query").unwrap_err();

@@ -2,6 +2,7 @@
 //!
 //! `SECATEUR_DEVICE` chooses the device: `flex` (default), `ndarray` or `wgpu`.
 
+mod across_devices;
 mod attachment;
 mod device;
 mod files;
