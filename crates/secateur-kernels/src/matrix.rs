@@ -1,0 +1,245 @@
+//! A packed matrix and its products.
+
+use crate::blocks::Blocks;
+use crate::csr::Csr;
+use crate::dense::Dense;
+use crate::epilogue::Epilogue;
+use crate::error::{KernelError, check_length, checked_product};
+use crate::format::Format;
+use crate::isa::Isa;
+use crate::layout::Layout;
+use crate::lists::Lists;
+use crate::panels::Panels;
+use crate::rows::Rows;
+use crate::scratch::Scratch;
+use crate::slots::{self, Slots};
+use crate::tile;
+
+/// A sparse matrix `[m, k]`, packed for fast products with dense activations.
+///
+/// Immutable but for [`update_values`](Self::update_values), and free to share between threads.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SparseMatrix {
+    shape: [usize; 2],
+    nnz: usize,
+    format: Format,
+    isa: Isa,
+    storage: Storage,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Storage {
+    Dense(Dense),
+    Rows(Rows),
+    Panels(Panels),
+    Lists(Lists),
+    Blocks(Blocks),
+}
+
+impl SparseMatrix {
+    /// Packs `csr` in a format of the caller's choice, for the instruction set of
+    /// [`Isa::from_env`].
+    ///
+    /// # Errors
+    ///
+    /// Where the format cannot hold the matrix, or `SECATEUR_ISA` cannot be honoured.
+    pub fn pack_as(csr: &Csr, format: Format) -> Result<Self, KernelError> {
+        let isa = Isa::from_env()?;
+        let storage = match format {
+            Format::Dense => Storage::Dense(Dense::pack(csr)),
+            Format::Csr => Storage::Rows(Rows::pack(csr)),
+            Format::Panels => Storage::Panels(Panels::pack(csr, 128)),
+            Format::RowLists => Storage::Lists(Lists::pack(csr, 128)),
+            Format::Blocks { rows, columns } => {
+                for (what, got) in [("block rows", rows), ("block columns", columns)] {
+                    if got == 0 || got > 256 {
+                        return Err(KernelError::Dimension {
+                            what,
+                            got,
+                            min: 1,
+                            max: 256,
+                            remedy: "choose the block that the pruning pattern used",
+                        });
+                    }
+                }
+                Storage::Blocks(Blocks::pack(csr, [rows, columns]))
+            }
+        };
+        Ok(Self {
+            shape: csr.shape(),
+            nnz: csr.nnz(),
+            format,
+            isa,
+            storage,
+        })
+    }
+
+    /// The same matrix, multiplied with another instruction set.
+    ///
+    /// # Errors
+    ///
+    /// Where this processor lacks it.
+    pub fn with_isa(mut self, isa: Isa) -> Result<Self, KernelError> {
+        self.isa = isa.checked()?;
+        Ok(self)
+    }
+
+    /// `y = epilogue(W x)`: `x` is `[k, n]` and `y` `[m, n]`, row-major, one row a feature.
+    ///
+    /// # Errors
+    ///
+    /// Where a length does not fit the shape.
+    pub fn matmul(
+        &self,
+        x: &[f32],
+        n: usize,
+        y: &mut [f32],
+        epilogue: Epilogue<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<(), KernelError> {
+        self.multiply(x, n, Layout::FeatureMajor, y, &epilogue, scratch)
+    }
+
+    /// `y = epilogue(x Wᵀ)`, a linear layer: `x` is `[batch, k]` and `y` `[batch, m]`, row-major,
+    /// one row a sample, as Burn keeps activations.
+    ///
+    /// # Errors
+    ///
+    /// Where a length does not fit the shape.
+    pub fn linear(
+        &self,
+        x: &[f32],
+        batch: usize,
+        y: &mut [f32],
+        epilogue: Epilogue<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<(), KernelError> {
+        self.multiply(x, batch, Layout::BatchMajor, y, &epilogue, scratch)
+    }
+
+    fn multiply(
+        &self,
+        x: &[f32],
+        n: usize,
+        layout: Layout,
+        y: &mut [f32],
+        epilogue: &Epilogue<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<(), KernelError> {
+        let [m, k] = self.shape;
+        let inputs = checked_product(k, n, "k x n")?;
+        let outputs = checked_product(m, n, "m x n")?;
+        check_length("x", x.len(), inputs, "give k values for each of n columns")?;
+        check_length(
+            "y",
+            y.len(),
+            outputs,
+            "give room for m values for each of n columns",
+        )?;
+        epilogue.check(m, outputs)?;
+        if n == 0 {
+            return Ok(());
+        }
+        // With one column both layouts are the same memory.
+        let layout = if n == 1 { Layout::FeatureMajor } else { layout };
+        match &self.storage {
+            Storage::Dense(p) => tile::multiply(p, self.isa, x, n, layout, y, epilogue, scratch),
+            Storage::Rows(p) => tile::multiply(p, self.isa, x, n, layout, y, epilogue, scratch),
+            Storage::Panels(p) => tile::multiply(p, self.isa, x, n, layout, y, epilogue, scratch),
+            Storage::Lists(p) => tile::multiply(p, self.isa, x, n, layout, y, epilogue, scratch),
+            Storage::Blocks(p) => tile::multiply(p, self.isa, x, n, layout, y, epilogue, scratch),
+        }
+        Ok(())
+    }
+
+    /// The weights as compressed rows, exactly as they were packed.
+    #[must_use]
+    pub fn to_csr(&self) -> Csr {
+        slots::to_csr(self.slots(), self.shape)
+    }
+
+    /// Replaces the weights by those of `csr`, which keeps the same places.
+    ///
+    /// # Errors
+    ///
+    /// Where the shapes or the places differ; the matrix is then as before.
+    pub fn update_values(&mut self, csr: &Csr) -> Result<(), KernelError> {
+        let changed = |what: String| Err(KernelError::MaskChanged { what });
+        if csr.shape() != self.shape {
+            return changed(format!(
+                "the shape is {:?} where {:?} is packed",
+                csr.shape(),
+                self.shape
+            ));
+        }
+        let origins = slots::origins(self.slots(), csr);
+        if csr.nnz() != self.nnz || origins.len() != self.nnz {
+            return changed(format!(
+                "{} of {} packed weights are kept",
+                origins.len(),
+                self.nnz
+            ));
+        }
+        let values = self.slots_mut().values_mut();
+        for (slot, entry) in origins {
+            values[slot as usize] = csr.values()[entry as usize];
+        }
+        Ok(())
+    }
+
+    /// Rows and columns, `[m, k]`.
+    #[must_use]
+    pub fn shape(&self) -> [usize; 2] {
+        self.shape
+    }
+
+    /// Weights the mask keeps.
+    #[must_use]
+    pub fn nnz(&self) -> usize {
+        self.nnz
+    }
+
+    /// Share of the weights that the mask leaves out, 0 to 1.
+    #[must_use]
+    pub fn sparsity(&self) -> f64 {
+        1.0 - self.nnz as f64 / (self.shape[0] as f64 * self.shape[1] as f64)
+    }
+
+    /// How it is packed.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// The instructions it is multiplied with.
+    #[must_use]
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// Bytes of the packed weights and indices.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.slots().bytes()
+    }
+
+    fn slots(&self) -> &dyn Slots {
+        match &self.storage {
+            Storage::Dense(packed) => packed,
+            Storage::Rows(packed) => packed,
+            Storage::Panels(packed) => packed,
+            Storage::Lists(packed) => packed,
+            Storage::Blocks(packed) => packed,
+        }
+    }
+
+    fn slots_mut(&mut self) -> &mut dyn Slots {
+        match &mut self.storage {
+            Storage::Dense(packed) => packed,
+            Storage::Rows(packed) => packed,
+            Storage::Panels(packed) => packed,
+            Storage::Lists(packed) => packed,
+            Storage::Blocks(packed) => packed,
+        }
+    }
+}
