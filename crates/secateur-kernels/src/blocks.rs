@@ -10,7 +10,7 @@ use pulp::Simd;
 use crate::csr::Csr;
 use crate::isa::Isa;
 use crate::slots::Slots;
-use crate::tile::{TileProduct, bands};
+use crate::tile::{Sums, TileProduct, bands};
 use crate::vector::{load, store};
 
 /// Rows that share accumulators; taller blocks are worked through four rows at a time.
@@ -28,6 +28,8 @@ pub(crate) struct Blocks {
     bands: Vec<Range<usize>>,
     /// By row of blocks: where its blocks begin; one more at the end.
     starts: Vec<usize>,
+    /// By row of blocks: where its values begin.
+    value_starts: Vec<usize>,
     /// First column of each block.
     columns: Vec<u32>,
     /// Stored blocks, four rows of the matrix at a time: for each block of a row of blocks, for
@@ -48,6 +50,7 @@ impl Blocks {
             block,
             bands: bands(|row| csr.row_nnz(row) + 1, m, r, BAND),
             starts: vec![0],
+            value_starts: Vec::new(),
             columns: Vec::new(),
             values: Vec::new(),
             kept: Vec::new(),
@@ -63,6 +66,7 @@ impl Blocks {
             columns.sort_unstable();
             columns.dedup();
             let base = blocks.values.len();
+            blocks.value_starts.push(base);
             let widths: Vec<usize> = columns.iter().map(|&at| c.min(k - at as usize)).collect();
             let places = rows.len() * widths.iter().sum::<usize>();
             blocks.values.resize(base + places, 0.0);
@@ -105,15 +109,6 @@ impl Blocks {
     #[inline(always)]
     fn width_at(&self, column: usize) -> usize {
         self.block[1].min(self.shape[1] - column)
-    }
-
-    /// Places stored in a row of blocks.
-    fn places(&self, row: usize) -> usize {
-        let width: usize = self.columns[self.starts[row]..self.starts[row + 1]]
-            .iter()
-            .map(|&column| self.width_at(column as usize))
-            .sum();
-        width * self.rows_of(row).len()
     }
 
     /// # Safety
@@ -199,14 +194,15 @@ impl TileProduct for Blocks {
         simd: S,
         band: usize,
         x: *const f32,
-        sums: *mut f32,
-        stride: usize,
+        sums: Sums,
     ) {
+        let Sums {
+            out: sums, stride, ..
+        } = sums;
         let rows = &self.bands[band];
         let first = rows.start / self.block[0];
         let last = rows.end.div_ceil(self.block[0]);
-        let before: usize = self.value_starts(first);
-        let mut value = self.values[before..].as_ptr();
+        let mut value = self.values[self.value_starts[first]..].as_ptr();
         for row in first..last {
             let columns = &self.columns[self.starts[row]..self.starts[row + 1]];
             let members = self.rows_of(row);
@@ -228,36 +224,12 @@ impl TileProduct for Blocks {
     }
 }
 
-impl Blocks {
-    /// Where the values of a row of blocks begin. Only the last column of blocks may be narrow,
-    /// and only it can be the last of its row.
-    fn value_starts(&self, row: usize) -> usize {
-        let mut at = 0;
-        let [r, c] = self.block;
-        // Rows of blocks before `row` are whole: `r` rows each.
-        let narrow = self.shape[1] % c;
-        for before in 0..row {
-            let blocks = self.starts[before + 1] - self.starts[before];
-            let mut columns = blocks * c;
-            if narrow > 0
-                && blocks > 0
-                && self.columns[self.starts[before + 1] - 1] as usize + c > self.shape[1]
-            {
-                columns -= c - narrow;
-            }
-            at += columns * r;
-        }
-        at
-    }
-}
-
 impl Slots for Blocks {
     fn for_each_slot(&self, visit: &mut dyn FnMut(usize, usize, usize)) {
-        let mut base = 0;
-        for row in 0..self.starts.len() - 1 {
+        for row in 0..self.value_starts.len() {
             let columns = &self.columns[self.starts[row]..self.starts[row + 1]];
             let members = self.rows_of(row);
-            let mut slot = base;
+            let mut slot = self.value_starts[row];
             for group in members.clone().step_by(GROUP) {
                 for &column in columns {
                     let column = column as usize;
@@ -271,7 +243,6 @@ impl Slots for Blocks {
                     }
                 }
             }
-            base += self.places(row);
         }
     }
 
@@ -286,6 +257,7 @@ impl Slots for Blocks {
     fn bytes(&self) -> usize {
         size_of_val(&self.bands[..])
             + size_of_val(&self.starts[..])
+            + size_of_val(&self.value_starts[..])
             + size_of_val(&self.columns[..])
             + size_of_val(&self.values[..])
             + size_of_val(&self.kept[..])

@@ -8,7 +8,7 @@ use pulp::Simd;
 use crate::csr::Csr;
 use crate::isa::Isa;
 use crate::slots::Slots;
-use crate::tile::{TileProduct, bands};
+use crate::tile::{Sums, TileProduct, bands};
 use crate::vector::{load, store};
 
 /// Rows whose sums are held in registers together.
@@ -112,9 +112,11 @@ impl TileProduct for Dense {
         simd: S,
         band: usize,
         x: *const f32,
-        sums: *mut f32,
-        stride: usize,
+        sums: Sums,
     ) {
+        let Sums {
+            out: sums, stride, ..
+        } = sums;
         let k = self.shape[1];
         let rows = self.bands[band].clone();
         for first in rows.clone().step_by(GROUP) {

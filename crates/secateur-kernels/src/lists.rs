@@ -11,7 +11,7 @@ use pulp::Simd;
 use crate::csr::Csr;
 use crate::isa::Isa;
 use crate::slots::Slots;
-use crate::tile::{TileProduct, bands};
+use crate::tile::{Sums, TileProduct, bands};
 use crate::vector::{load, store};
 
 /// Rows taken together.
@@ -161,8 +161,7 @@ impl TileProduct for Lists {
         simd: S,
         band: usize,
         x: *const f32,
-        sums: *mut f32,
-        stride: usize,
+        sums: Sums,
     ) {
         let width = T * S::F32_LANES;
         let panels = self.panel_count();
@@ -177,6 +176,11 @@ impl TileProduct for Lists {
         for panel in 0..panels {
             // SAFETY: the panel begins within the tile.
             let x = unsafe { x.add(panel * self.width * width) };
+            let (to, stride) = if panel + 1 < panels {
+                (sums.carry, width)
+            } else {
+                (sums.out, sums.stride)
+            };
             for group in 0..groups {
                 let Some(lengths) = lengths.next() else {
                     return;
@@ -186,14 +190,15 @@ impl TileProduct for Lists {
                 // lengths of a band count exactly its indices and values, each index a column of
                 // its panel, and lists of rows past the last are empty.
                 unsafe {
-                    let sum = sums.add(group * GROUP * stride);
+                    let from = sums.carry.add(group * GROUP * width);
+                    let to = to.add(group * GROUP * stride);
                     let mut acc = [[simd.splat_f32s(0.0); T]; GROUP];
                     if panel > 0 {
                         for row in 0..GROUP {
                             if row < members {
                                 for t in 0..T {
                                     acc[row][t] =
-                                        load::<S>(sum.add(row * stride + t * S::F32_LANES));
+                                        load::<S>(from.add(row * width + t * S::F32_LANES));
                                 }
                             }
                         }
@@ -209,7 +214,7 @@ impl TileProduct for Lists {
                     for row in 0..GROUP {
                         if row < members {
                             for t in 0..T {
-                                store::<S>(sum.add(row * stride + t * S::F32_LANES), acc[row][t]);
+                                store::<S>(to.add(row * stride + t * S::F32_LANES), acc[row][t]);
                             }
                         }
                     }

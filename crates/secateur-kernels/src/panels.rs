@@ -12,7 +12,7 @@ use pulp::Simd;
 use crate::csr::Csr;
 use crate::isa::Isa;
 use crate::slots::Slots;
-use crate::tile::{TileProduct, bands};
+use crate::tile::{Sums, TileProduct, bands};
 use crate::vector::{load, store};
 
 /// Most columns of a panel: an index is a byte.
@@ -96,8 +96,9 @@ impl Panels {
         rows.sort_by_key(|(row, entries)| (entries.len(), *row));
         for (row, entries) in rows {
             let weights = entries.len() as u16;
-            // The first panel also sets the sums of rows that have nothing in it.
-            if weights == 0 && panel > 0 {
+            // The first panel also sets the sums of rows that have nothing in it, and the last
+            // hands them on.
+            if weights == 0 && panel > 0 && panel + 1 < self.panel_count() {
                 continue;
             }
             let open = self.starts.last().map_or(0, |start| start.run);
@@ -146,8 +147,7 @@ impl TileProduct for Panels {
         simd: S,
         band: usize,
         x: *const f32,
-        sums: *mut f32,
-        stride: usize,
+        sums: Sums,
     ) {
         let width = T * S::F32_LANES;
         let panels = self.panel_count();
@@ -159,6 +159,11 @@ impl TileProduct for Panels {
             let mut value = self.values[start.value..end.value].as_ptr();
             // SAFETY: `pack` cut the columns into panels, so this one begins within the tile.
             let x = unsafe { x.add(panel * self.width * width) };
+            let (to, stride) = if panel + 1 < panels {
+                (sums.carry, width)
+            } else {
+                (sums.out, sums.stride)
+            };
             for run in &self.runs[start.run..end.run] {
                 for _ in 0..run.rows {
                     // SAFETY: the runs of a panel count exactly its rows, and their weights
@@ -167,12 +172,13 @@ impl TileProduct for Panels {
                     // an index is a column of this panel, below `k`, so the vectors loaded lie
                     // in the tile; a row is within the band, so the sums are the caller's.
                     unsafe {
-                        let sum = sums.add(usize::from(*row) * stride);
+                        let from = sums.carry.add(usize::from(*row) * width);
+                        let to = to.add(usize::from(*row) * stride);
                         row = row.add(1);
                         let mut acc = [simd.splat_f32s(0.0); T];
                         if panel > 0 {
                             for t in 0..T {
-                                acc[t] = load::<S>(sum.add(t * S::F32_LANES));
+                                acc[t] = load::<S>(from.add(t * S::F32_LANES));
                             }
                         }
                         for _ in 0..run.weights {
@@ -186,7 +192,7 @@ impl TileProduct for Panels {
                             index = index.add(1);
                         }
                         for t in 0..T {
-                            store::<S>(sum.add(t * S::F32_LANES), acc[t]);
+                            store::<S>(to.add(t * S::F32_LANES), acc[t]);
                         }
                     }
                 }

@@ -8,7 +8,7 @@ use pulp::Simd;
 use crate::csr::Csr;
 use crate::isa::Isa;
 use crate::slots::Slots;
-use crate::tile::{TileProduct, bands};
+use crate::tile::{Sums, TileProduct, bands};
 use crate::vector::{load, store};
 
 /// Most rows of a band.
@@ -49,9 +49,11 @@ impl TileProduct for Rows {
         simd: S,
         band: usize,
         x: *const f32,
-        sums: *mut f32,
-        stride: usize,
+        sums: Sums,
     ) {
+        let Sums {
+            out: sums, stride, ..
+        } = sums;
         let width = T * S::F32_LANES;
         for (nth, row) in self.bands[band].clone().enumerate() {
             let range = self.csr.starts()[row]..self.csr.starts()[row + 1];

@@ -32,20 +32,31 @@ pub(crate) trait TileProduct: Sync {
         None
     }
 
-    /// The sums of one band: `sums[row][..] = W[row, :] X`.
+    /// The sums of one band: `sums.out[row][..] = W[row, :] X`.
     ///
     /// # Safety
     ///
-    /// `x` is a tile of `k` rows (zero rows beside) of `T` vectors each, and `sums` has room for
-    /// the rows of `band`, `stride` floats apart, `T` vectors each, ours alone.
+    /// `x` is a tile of `k` rows (zero rows beside) of `T` vectors each; `sums` has room for the
+    /// rows of `band`, `T` vectors each, ours alone.
     unsafe fn multiply<S: Simd, const T: usize>(
         &self,
         simd: S,
         band: usize,
         x: *const f32,
-        sums: *mut f32,
-        stride: usize,
+        sums: Sums,
     );
+}
+
+/// Room for the sums of a band over a tile.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sums {
+    /// Where finished sums go.
+    pub(crate) out: *mut f32,
+    /// Floats from a row of `out` to the next.
+    pub(crate) stride: usize,
+    /// Where unfinished sums wait, rows as wide as the tile; perhaps `out` itself, and then
+    /// `stride` is the width.
+    pub(crate) carry: *mut f32,
 }
 
 /// `y = epilogue(W x)` for `n` columns in `layout`. Lengths have been checked.
@@ -231,29 +242,27 @@ impl<P: TileProduct> Call<'_, P> {
         let rows = self.product.bands()[band].clone();
         let columns = self.tiling.columns(tile);
         let width = self.tiling.width(tile);
-        // Sums may be formed in Y itself where its rows are whole aligned vectors.
+        // Finished sums go straight to Y where whole vectors of its rows are ours.
         let own = self
             .y
             .get()
             .wrapping_add(rows.start * self.n + columns.start);
-        let in_place = self.layout == Layout::FeatureMajor
-            && columns.count == width
-            && own.addr().is_multiple_of(64)
-            && (self.n * size_of::<f32>()).is_multiple_of(64);
-        let (sums, stride) = if in_place {
+        let carry = sums.get();
+        let straight = self.layout == Layout::FeatureMajor && columns.count == width;
+        let (out, stride) = if straight {
             (own, self.n)
         } else {
-            (sums.get(), width)
+            (carry, width)
         };
+        let sums = Sums { out, stride, carry };
         self.isa.dispatch(Sum::<P, T> {
             product: self.product,
             band,
             x,
             sums,
-            stride,
         });
         self.isa.dispatch(Finish {
-            sums,
+            sums: out,
             stride,
             target: Target {
                 y: self.y.get(),
@@ -301,8 +310,7 @@ struct Sum<'a, P, const T: usize> {
     product: &'a P,
     band: usize,
     x: *const f32,
-    sums: *mut f32,
-    stride: usize,
+    sums: Sums,
 }
 
 impl<P: TileProduct, const T: usize> WithSimd for Sum<'_, P, T> {
@@ -310,11 +318,11 @@ impl<P: TileProduct, const T: usize> WithSimd for Sum<'_, P, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        // SAFETY: `x` is a packed tile of `T` vectors, and `sums` has room for the band at
-        // `stride`: a scratch of this worker, or the rows of Y that are this part's own.
+        // SAFETY: `x` is a packed tile of `T` vectors, and `sums` has room for the band: a
+        // scratch of this worker, and perhaps the rows and columns of Y that are this part's own.
         unsafe {
             self.product
-                .multiply::<S, T>(simd, self.band, self.x, self.sums, self.stride);
+                .multiply::<S, T>(simd, self.band, self.x, self.sums);
         }
     }
 }
