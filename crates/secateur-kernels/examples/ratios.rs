@@ -81,7 +81,11 @@ fn main() {
     for sparsity in [0.5, 0.7, 0.8, 0.9, 0.95, 0.98] {
         let csr = weights([m, k], sparsity, 1, &mut seed);
         let blocks = weights([m, k], sparsity, 4, &mut seed);
-        let unstructured = [Format::Dense, Format::Csr, Format::Panels, Format::RowLists];
+        let unstructured: &[Format] = if n == 1 {
+            &[Format::Dense, Format::Csr, Format::Lookup]
+        } else {
+            &[Format::Dense, Format::Csr, Format::Panels, Format::RowLists]
+        };
         let mut matrices: Vec<_> = unstructured
             .iter()
             .map(|&format| SparseMatrix::pack_as(&csr, format).unwrap())

@@ -93,6 +93,68 @@ impl Dense {
     }
 }
 
+impl Dense {
+    /// `sums[..] = W[rows, :] x` for the rows of one band.
+    #[inline(always)]
+    pub(crate) fn multiply_vector<S: Simd>(
+        &self,
+        simd: S,
+        band: usize,
+        x: &[f32],
+        sums: &mut [f32],
+    ) {
+        let k = self.shape[1];
+        let mut row = self.bands[band].start;
+        let end = self.bands[band].end;
+        let mut sums = sums.iter_mut();
+        while row < end {
+            let count = if row + 4 <= end { 4 } else { 1 };
+            let weights = &self.values[row * k..(row + count) * k];
+            let part = if count == 4 {
+                dot::<S, 4>(simd, weights, x)
+            } else {
+                let [sum] = dot::<S, 1>(simd, weights, x);
+                [sum, 0.0, 0.0, 0.0]
+            };
+            for (part, sum) in part[..count].iter().zip(&mut sums) {
+                *sum = *part;
+            }
+            row += count;
+        }
+    }
+}
+
+/// The products of `R` rows of weights with `x`.
+#[inline(always)]
+fn dot<S: Simd, const R: usize>(simd: S, weights: &[f32], x: &[f32]) -> [f32; R] {
+    let k = x.len();
+    assert!(weights.len() == R * k);
+    let lanes = S::F32_LANES;
+    let whole = k / (2 * lanes) * (2 * lanes);
+    let mut acc = [[simd.splat_f32s(0.0); 2]; R];
+    for at in (0..whole).step_by(2 * lanes) {
+        for half in 0..2 {
+            let at = at + half * lanes;
+            // SAFETY: a whole vector of `x` from `at`, and of each of the `R` rows.
+            unsafe {
+                let v = load::<S>(x.as_ptr().add(at));
+                for row in 0..R {
+                    let w = load::<S>(weights.as_ptr().add(row * k + at));
+                    acc[row][half] = simd.mul_add_e_f32s(w, v, acc[row][half]);
+                }
+            }
+        }
+    }
+    let mut sums = [0.0; R];
+    for row in 0..R {
+        sums[row] = simd.reduce_sum_f32s(simd.add_f32s(acc[row][0], acc[row][1]));
+        for at in whole..k {
+            sums[row] += weights[row * k + at] * x[at];
+        }
+    }
+    sums
+}
+
 impl TileProduct for Dense {
     fn shape(&self) -> [usize; 2] {
         self.shape

@@ -138,6 +138,12 @@ impl<'a> Epilogue<'a> {
         self.bias.map_or(0.0, |bias| bias[row])
     }
 
+    /// The bias, where there is one.
+    #[inline(always)]
+    pub(crate) fn bias_values(&self) -> Option<&'a [f32]> {
+        self.bias
+    }
+
     /// The residual, where there is one.
     #[inline(always)]
     pub(crate) fn residual_values(&self) -> Option<&'a [f32]> {

@@ -14,6 +14,9 @@ pub enum Format {
     Panels,
     /// Four-row lists: unstructured sparsity of 50 to 75 %, against a batch.
     RowLists,
+    /// Lookup in registers: unstructured sparsity against one column or a few. Fast with
+    /// AVX-512 VBMI only.
+    Lookup,
     /// Blocks of rows by columns, against a batch. Stores whole blocks; a place of a block that
     /// the mask leaves out is multiplied as a zero.
     Blocks {
@@ -31,6 +34,7 @@ impl fmt::Display for Format {
             Self::Csr => f.write_str("csr"),
             Self::Panels => f.write_str("panels"),
             Self::RowLists => f.write_str("row lists"),
+            Self::Lookup => f.write_str("lookup"),
             Self::Blocks { rows, columns } => write!(f, "{rows}x{columns} blocks"),
         }
     }

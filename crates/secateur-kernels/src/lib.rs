@@ -15,12 +15,14 @@ pub mod threads;
 mod blocks;
 mod dense;
 mod lists;
+mod lookup;
 mod panels;
 mod rows;
 mod slots;
 mod tile;
 mod transpose;
 mod vector;
+mod vector_product;
 
 pub use csr::Csr;
 pub use epilogue::{Activation, Epilogue};

@@ -9,11 +9,12 @@ use crate::format::Format;
 use crate::isa::Isa;
 use crate::layout::Layout;
 use crate::lists::Lists;
-use crate::panels::Panels;
+use crate::lookup::Lookup;
+use crate::panels::{Panels, panel_width};
 use crate::rows::Rows;
 use crate::scratch::Scratch;
 use crate::slots::{self, Slots};
-use crate::tile;
+use crate::{tile, vector_product};
 
 /// A sparse matrix `[m, k]`, packed for fast products with dense activations.
 ///
@@ -34,6 +35,7 @@ enum Storage {
     Panels(Panels),
     Lists(Lists),
     Blocks(Blocks),
+    Lookup(Lookup),
 }
 
 impl SparseMatrix {
@@ -48,8 +50,9 @@ impl SparseMatrix {
         let storage = match format {
             Format::Dense => Storage::Dense(Dense::pack(csr)),
             Format::Csr => Storage::Rows(Rows::pack(csr)),
-            Format::Panels => Storage::Panels(Panels::pack(csr, 128)),
+            Format::Panels => Storage::Panels(Panels::pack(csr, panel_width(1.0 - csr.sparsity()))),
             Format::RowLists => Storage::Lists(Lists::pack(csr, 128)),
+            Format::Lookup => Storage::Lookup(Lookup::pack(csr)),
             Format::Blocks { rows, columns } => {
                 for (what, got) in [("block rows", rows), ("block columns", columns)] {
                     if got == 0 || got > 256 {
@@ -142,12 +145,20 @@ impl SparseMatrix {
         }
         // With one column both layouts are the same memory.
         let layout = if n == 1 { Layout::FeatureMajor } else { layout };
+        macro_rules! call {
+            ($how:ident, $packed:expr) => {
+                $how::multiply($packed, self.isa, x, n, layout, y, epilogue, scratch)
+            };
+        }
         match &self.storage {
-            Storage::Dense(p) => tile::multiply(p, self.isa, x, n, layout, y, epilogue, scratch),
-            Storage::Rows(p) => tile::multiply(p, self.isa, x, n, layout, y, epilogue, scratch),
-            Storage::Panels(p) => tile::multiply(p, self.isa, x, n, layout, y, epilogue, scratch),
-            Storage::Lists(p) => tile::multiply(p, self.isa, x, n, layout, y, epilogue, scratch),
-            Storage::Blocks(p) => tile::multiply(p, self.isa, x, n, layout, y, epilogue, scratch),
+            Storage::Dense(p) if n == 1 => call!(vector_product, p),
+            Storage::Rows(p) if n == 1 => call!(vector_product, p),
+            Storage::Lookup(p) => call!(vector_product, p),
+            Storage::Dense(p) => call!(tile, p),
+            Storage::Rows(p) => call!(tile, p),
+            Storage::Panels(p) => call!(tile, p),
+            Storage::Lists(p) => call!(tile, p),
+            Storage::Blocks(p) => call!(tile, p),
         }
         Ok(())
     }
@@ -230,6 +241,7 @@ impl SparseMatrix {
             Storage::Panels(packed) => packed,
             Storage::Lists(packed) => packed,
             Storage::Blocks(packed) => packed,
+            Storage::Lookup(packed) => packed,
         }
     }
 
@@ -240,6 +252,7 @@ impl SparseMatrix {
             Storage::Panels(packed) => packed,
             Storage::Lists(packed) => packed,
             Storage::Blocks(packed) => packed,
+            Storage::Lookup(packed) => packed,
         }
     }
 }

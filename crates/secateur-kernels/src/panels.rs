@@ -53,6 +53,13 @@ pub(crate) struct Panels {
     values: Vec<f32>,
 }
 
+/// The panel width for a density of weights. A narrow panel leaves the first-level cache room;
+/// when few weights are left a wide one pays, for then carrying the sums from panel to panel is
+/// most of the work.
+pub(crate) fn panel_width(density: f64) -> usize {
+    if density > 0.07 { 128 } else { MAX_PANEL }
+}
+
 impl Panels {
     /// Packs `csr` into panels of `width` columns, at most [`MAX_PANEL`].
     pub(crate) fn pack(csr: &Csr, width: usize) -> Self {

@@ -30,6 +30,37 @@ impl Rows {
     }
 }
 
+impl Rows {
+    /// `sums[..] = W[rows, :] x` for the rows of one band.
+    pub(crate) fn multiply_vector(&self, band: usize, x: &[f32], sums: &mut [f32]) {
+        assert!(x.len() == self.csr.shape()[1]);
+        for (row, sum) in self.bands[band].clone().zip(sums) {
+            let range = self.csr.starts()[row]..self.csr.starts()[row + 1];
+            let mut entries = self.csr.indices()[range.clone()]
+                .chunks_exact(4)
+                .zip(self.csr.values()[range.clone()].chunks_exact(4));
+            // Four sums, so that an addition does not wait for the one before.
+            let mut part = [0.0; 4];
+            for (columns, values) in &mut entries {
+                for lane in 0..4 {
+                    // SAFETY: columns were checked against `k` when the CSR was built, and the
+                    // column has `k` values.
+                    let v = unsafe { *x.get_unchecked(columns[lane] as usize) };
+                    part[lane] += values[lane] * v;
+                }
+            }
+            let rest = range.start + range.len() / 4 * 4..range.end;
+            for (&column, &value) in self.csr.indices()[rest.clone()]
+                .iter()
+                .zip(&self.csr.values()[rest])
+            {
+                part[0] += value * x[column as usize];
+            }
+            *sum = (part[0] + part[1]) + (part[2] + part[3]);
+        }
+    }
+}
+
 impl TileProduct for Rows {
     fn shape(&self) -> [usize; 2] {
         self.csr.shape()

@@ -7,7 +7,12 @@ use secateur_kernels::{
 };
 
 /// Formats that multiply only the weights that are stored.
-const EXACT: [Format; 3] = [Format::Csr, Format::Panels, Format::RowLists];
+const EXACT: [Format; 4] = [
+    Format::Csr,
+    Format::Panels,
+    Format::RowLists,
+    Format::Lookup,
+];
 
 fn formats() -> Vec<Format> {
     let mut formats = EXACT.to_vec();
