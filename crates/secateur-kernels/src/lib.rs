@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
+pub mod cost;
 pub mod csr;
 pub mod epilogue;
 pub mod error;
@@ -11,6 +12,7 @@ pub mod matrix;
 pub mod reference;
 pub mod scratch;
 pub mod threads;
+pub mod training;
 
 mod blocks;
 mod dense;
@@ -18,12 +20,14 @@ mod lists;
 mod lookup;
 mod panels;
 mod rows;
+mod sddmm;
 mod slots;
 mod tile;
 mod transpose;
 mod vector;
 mod vector_product;
 
+pub use cost::{Choice, CostModel, Hint};
 pub use csr::Csr;
 pub use epilogue::{Activation, Epilogue};
 pub use error::KernelError;
@@ -33,3 +37,4 @@ pub use layout::Layout;
 pub use matrix::SparseMatrix;
 pub use scratch::Scratch;
 pub use threads::Threads;
+pub use training::TrainingMatrix;

@@ -1,6 +1,7 @@
 //! A packed matrix and its products.
 
 use crate::blocks::Blocks;
+use crate::cost::Hint;
 use crate::csr::Csr;
 use crate::dense::Dense;
 use crate::epilogue::Epilogue;
@@ -39,6 +40,41 @@ enum Storage {
 }
 
 impl SparseMatrix {
+    /// Packs a row-major `dense` `[m, k]` in the format that the cost model finds fastest for
+    /// `hint`; zeros are left out. The dense product is among the candidates, so a sparse format
+    /// is never chosen where it would be slower.
+    ///
+    /// # Errors
+    ///
+    /// Where `dense` has another length than its shape, or `SECATEUR_ISA` cannot be honoured.
+    pub fn pack(dense: &[f32], shape: [usize; 2], hint: &Hint) -> Result<Self, KernelError> {
+        Self::pack_csr(&Csr::from_dense(dense, shape)?, hint)
+    }
+
+    /// The same for the weights that `mask` keeps, whatever their values.
+    ///
+    /// # Errors
+    ///
+    /// Where `dense` or `mask` has another length than the shape, or `SECATEUR_ISA` cannot be
+    /// honoured.
+    pub fn pack_masked(
+        dense: &[f32],
+        mask: &[bool],
+        shape: [usize; 2],
+        hint: &Hint,
+    ) -> Result<Self, KernelError> {
+        Self::pack_csr(&Csr::from_masked(dense, mask, shape)?, hint)
+    }
+
+    /// The same for compressed rows.
+    ///
+    /// # Errors
+    ///
+    /// Where `SECATEUR_ISA` cannot be honoured.
+    pub fn pack_csr(csr: &Csr, hint: &Hint) -> Result<Self, KernelError> {
+        Self::pack_as(csr, hint.choose(csr)?.format())
+    }
+
     /// Packs `csr` in a format of the caller's choice, for the instruction set of
     /// [`Isa::from_env`].
     ///
@@ -120,7 +156,12 @@ impl SparseMatrix {
         self.multiply(x, batch, Layout::BatchMajor, y, &epilogue, scratch)
     }
 
-    fn multiply(
+    /// [`matmul`](Self::matmul) or [`linear`](Self::linear), by `layout`.
+    ///
+    /// # Errors
+    ///
+    /// Where a length does not fit the shape.
+    pub fn multiply(
         &self,
         x: &[f32],
         n: usize,
@@ -183,7 +224,7 @@ impl SparseMatrix {
                 self.shape
             ));
         }
-        let origins = slots::origins(self.slots(), csr);
+        let origins = self.origins(csr);
         if csr.nnz() != self.nnz || origins.len() != self.nnz {
             return changed(format!(
                 "{} of {} packed weights are kept",
@@ -191,11 +232,26 @@ impl SparseMatrix {
                 self.nnz
             ));
         }
-        let values = self.slots_mut().values_mut();
-        for (slot, entry) in origins {
-            values[slot as usize] = csr.values()[entry as usize];
-        }
+        self.set_slots(&origins, csr.values());
         Ok(())
+    }
+
+    /// For each slot that holds a weight, `(slot, entry)` with its entry in `csr`.
+    pub(crate) fn origins(&self, csr: &Csr) -> Vec<(u32, u32)> {
+        slots::origins(self.slots(), csr)
+    }
+
+    /// Slots stored, padding included.
+    pub(crate) fn slot_count(&self) -> usize {
+        self.slots().values().len()
+    }
+
+    /// Puts `values[entry]` into each slot.
+    pub(crate) fn set_slots(&mut self, origins: &[(u32, u32)], values: &[f32]) {
+        let stored = self.slots_mut().values_mut();
+        for &(slot, entry) in origins {
+            stored[slot as usize] = values[entry as usize];
+        }
     }
 
     /// Rows and columns, `[m, k]`.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use secateur_kernels::reference::{self, position};
 use secateur_kernels::{
-    Activation, Csr, Epilogue, Format, Isa, Layout, Scratch, SparseMatrix, Threads,
+    Activation, Csr, Epilogue, Format, Isa, Layout, Scratch, SparseMatrix, Threads, TrainingMatrix,
 };
 
 /// Formats that multiply only the weights that are stored.
@@ -201,6 +201,45 @@ proptest! {
             let mut packed = SparseMatrix::pack_as(&csr, format).unwrap();
             packed.update_values(&new).unwrap();
             prop_assert_eq!(&packed, &SparseMatrix::pack_as(&new, format).unwrap());
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn a_training_step_matches_the_reference(
+        m in size(), k in size(), n in columns(), density in 0.0..1.0_f64, seed in any::<u64>(),
+    ) {
+        let first = weights(seed, [m, k], density);
+        let mut csr = first.clone();
+        csr.values_mut().iter_mut().for_each(|v| *v = 0.5 - *v);
+        let x = activations(seed, k * n);
+        let dy = activations(seed ^ 3, m * n);
+        for layout in [Layout::FeatureMajor, Layout::BatchMajor] {
+            let mut matrix =
+                TrainingMatrix::new(first.clone(), Format::Panels, Format::RowLists).unwrap();
+            matrix.set_values(csr.values()).unwrap();
+            prop_assert_eq!(matrix.weights(), &csr);
+            for (isa, threads) in Isa::available()
+                .into_iter()
+                .flat_map(|isa| [(isa, Threads::One), (isa, Threads::Rayon)])
+            {
+                let matrix = matrix.clone().with_isa(isa).unwrap();
+                let mut scratch = Scratch::new().with_threads(threads);
+                let mut y = vec![0.0; m * n];
+                let none = Epilogue::none();
+                matrix.forward(&x, n, layout, &mut y, none, &mut scratch).unwrap();
+                check(&y, &reference::matmul(&csr, &x, n, layout), k, &"y");
+                let mut dx = vec![0.0; k * n];
+                matrix.input_gradient(&dy, n, layout, &mut dx, &mut scratch).unwrap();
+                let expected = reference::matmul(&csr.transposed().0, &dy, n, layout);
+                check(&dx, &expected, m, &"dx");
+                let mut dw = vec![0.0; csr.nnz()];
+                matrix.weight_gradient(&dy, &x, n, layout, &mut dw, &mut scratch).unwrap();
+                check(&dw, &reference::sddmm(&csr, &dy, &x, n, layout), n, &"dw");
+            }
         }
     }
 }
