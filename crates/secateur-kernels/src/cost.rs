@@ -113,7 +113,7 @@ impl CostModel {
             dense: rate(0.27, 1.0),
             csr: rate(0.70, 4.0),
             panels: rate(0.42, 2.2),
-            lists: rate(0.31, 30.0),
+            lists: rate(0.22, 6.0),
             strips: rate(0.28, 3.0),
             dense_vector: rate(0.035, 6.0),
             csr_vector: rate(0.45, 4.0),
@@ -130,7 +130,7 @@ impl CostModel {
             Isa::Avx2 => Self {
                 csr: rate(0.50, 4.0),
                 panels: rate(0.36, 2.2),
-                lists: rate(0.36, 40.0),
+                lists: rate(0.30, 6.0),
                 dense_vector: rate(0.05, 6.0),
                 lookup: rate(2.5, 20.0),
                 ..wide
@@ -139,7 +139,7 @@ impl CostModel {
                 dense: rate(0.6, 1.0),
                 csr: rate(1.0, 4.0),
                 panels: rate(0.9, 4.0),
-                lists: rate(0.8, 60.0),
+                lists: rate(0.8, 6.0),
                 strips: rate(0.7, 4.0),
                 dense_vector: rate(0.5, 6.0),
                 csr_vector: rate(0.8, 4.0),
@@ -296,7 +296,10 @@ impl CostModel {
         match format {
             Format::Dense => (rows * columns * vectors, rows * tiles),
             Format::Panels => (weights * vectors, (rows * panels).min(weights) * tiles),
-            Format::RowLists => (weights * vectors, (rows / 4.0).ceil() * panels * tiles),
+            Format::RowLists => {
+                let lists = (rows / 4.0).ceil() * panels * used_lists(weights / (rows * columns));
+                (weights * vectors, lists * tiles)
+            }
             Format::Blocks { .. } => (4.0 * strips as f64 * vectors, (rows / 4.0).ceil() * tiles),
             _ => (weights * vectors, rows * tiles),
         }
@@ -320,6 +323,18 @@ impl CostModel {
             Format::Blocks { .. } => &mut self.strips,
         }
     }
+}
+
+/// Lists of a group of four rows that have an entry in a panel of 128 columns, on average, when
+/// weights are kept with probability `density`.
+fn used_lists(density: f64) -> f64 {
+    (1..16_u32)
+        .map(|subset| {
+            let members = subset.count_ones() as i32;
+            let here = density.powi(members) * (1.0 - density).powi(4 - members);
+            1.0 - (1.0 - here).powi(128)
+        })
+        .sum()
 }
 
 /// Formats for unstructured weights that are worth considering for `n` columns.
@@ -408,7 +423,7 @@ fn time(csr: &Csr, format: Format, isa: Isa, n: usize) -> Result<f64, KernelErro
     let (x, mut y) = (vec![0.5; k * n], vec![0.0; m * n]);
     let mut scratch = Scratch::new();
     let mut least = f64::INFINITY;
-    for _ in 0..12 {
+    for _ in 0..24 {
         let start = Instant::now();
         packed.matmul(&x, n, &mut y, Epilogue::none(), &mut scratch)?;
         least = least.min(start.elapsed().as_secs_f64());
