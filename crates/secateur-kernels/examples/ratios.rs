@@ -8,7 +8,7 @@
 
 use cpu_time::ThreadTime;
 use secateur_kernels::{
-    Csr, Epilogue, Format, Hint, Layout, Scratch, SparseMatrix, TrainingMatrix,
+    CostModel, Csr, Epilogue, Format, Hint, Layout, Scratch, SparseMatrix, TrainingMatrix,
 };
 
 const SPARSITIES: [f64; 6] = [0.5, 0.7, 0.8, 0.9, 0.95, 0.98];
@@ -102,7 +102,7 @@ fn products(shape: [usize; 2], n: usize, layout: Layout) {
     let mut cases: Vec<(String, Csr, Vec<Format>)> = Vec::new();
     for sparsity in SPARSITIES {
         let formats = if n <= 8 {
-            vec![Format::Lookup, Format::Csr, Format::Panels]
+            vec![Format::Lookup, Format::Bitmap, Format::Csr]
         } else {
             vec![Format::Panels, Format::RowLists, Format::Csr]
         };
@@ -114,7 +114,15 @@ fn products(shape: [usize; 2], n: usize, layout: Layout) {
         cases.push((name, random.weights(shape, sparsity, 4), vec![blocks]));
     }
     let two_of_four = random.two_of_four(shape);
-    cases.push(("2:4".to_owned(), two_of_four, vec![Format::RowLists]));
+    cases.push((
+        "2:4".to_owned(),
+        two_of_four,
+        vec![if n <= 8 {
+            Format::Lookup
+        } else {
+            Format::RowLists
+        }],
+    ));
     for (name, csr, mut formats) in cases {
         formats.insert(0, Format::Dense);
         let chosen = Hint::batch(n).choose(&csr).unwrap().format();
@@ -220,6 +228,17 @@ fn main() {
         Layout::FeatureMajor
     };
     println!("{m}x{k}, n = {n}, {layout:?}");
+    if has("model") {
+        println!("{:#?}", CostModel::of_this_machine().unwrap());
+        println!(
+            "{:#?}",
+            Hint::batch(n)
+                .choose(&Random(1).weights([m, k], 0.9, 1))
+                .unwrap()
+                .to_string()
+        );
+        return;
+    }
     if has("train") {
         training([m, k], n, layout);
     } else {
