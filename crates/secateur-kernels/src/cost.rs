@@ -117,7 +117,7 @@ impl CostModel {
             dense: rate(0.27, 1.0),
             csr: rate(0.70, 4.0),
             panels: rate(0.42, 2.2),
-            lists: rate(0.22, 6.0),
+            lists: rate(0.28, 6.0),
             strips: rate(0.28, 3.0),
             dense_vector: rate(0.035, 6.0),
             csr_vector: rate(0.45, 4.0),
