@@ -411,7 +411,7 @@ fn count_strips(csr: &Csr) -> usize {
 }
 
 /// Rates from two measurements `(weights, visits, time)`, the sparser first. Noise leaves neither
-/// below a fifth of the table's, nor a weight below `floor`.
+/// below a fifth of the table's, nor a visit above five times it, nor a weight below `floor`.
 fn solve(few: (f64, f64, f64), many: (f64, f64, f64), table: Rate, floor: f64) -> Rate {
     let determinant = few.0 * many.1 - many.0 * few.1;
     if determinant.abs() < 1e-9 * few.0 * many.1 {
@@ -428,7 +428,11 @@ fn solve(few: (f64, f64, f64), many: (f64, f64, f64), table: Rate, floor: f64) -
         .max(0.2 * table.weight)
         .max(floor)
         .min(most.max(floor));
-    let visit = ((few.2 - few.0 * weight) / few.1).max(0.2 * table.visit);
+    let visit = (few.2 - few.0 * weight) / few.1;
+    let visit = visit.max(0.2 * table.visit).min(5.0 * table.visit);
+    let weight = ((few.2 - few.1 * visit) / few.0)
+        .max(floor)
+        .max(0.2 * table.weight);
     Rate { weight, visit }
 }
 
