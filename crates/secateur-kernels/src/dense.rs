@@ -1,0 +1,228 @@
+//! The dense product, packed: what a sparse form has to beat, and the right choice when it
+//! cannot.
+
+use std::ops::Range;
+
+use pulp::Simd;
+
+use crate::csr::Csr;
+use crate::isa::Isa;
+use crate::slots::Slots;
+use crate::tile::{Sums, TileProduct, bands};
+use crate::vector::{load, store};
+
+/// Rows whose sums are held in registers together.
+const GROUP: usize = 6;
+
+/// Most rows of a band.
+const BAND: usize = 16 * GROUP;
+
+/// A dense matrix, row-major: six rows are read side by side against a batch, and a row against
+/// a vector.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Dense {
+    shape: [usize; 2],
+    bands: Vec<Range<usize>>,
+    /// Row by row.
+    values: Vec<f32>,
+    /// Which places the mask keeps, in the order of the values; empty where it keeps all.
+    kept: Vec<bool>,
+}
+
+impl Dense {
+    /// Packs `csr`, zeros included.
+    pub(crate) fn pack(csr: &Csr) -> Self {
+        let [m, k] = csr.shape();
+        let mut dense = Self {
+            shape: [m, k],
+            bands: bands(|_| 1, m, GROUP, BAND),
+            values: vec![0.0; m * k],
+            kept: Vec::new(),
+        };
+        if csr.nnz() < m * k {
+            dense.kept = vec![false; m * k];
+        }
+        for row in 0..m {
+            for (column, value) in csr.row(row) {
+                let slot = row * k + column;
+                dense.values[slot] = value;
+                if let Some(kept) = dense.kept.get_mut(slot) {
+                    *kept = true;
+                }
+            }
+        }
+        dense
+    }
+
+    /// # Safety
+    ///
+    /// As [`TileProduct::multiply`], for `R` rows whose values begin at `value`.
+    #[inline(always)]
+    unsafe fn multiply_rows<S: Simd, const T: usize, const R: usize>(
+        k: usize,
+        simd: S,
+        mut value: *const f32,
+        mut x: *const f32,
+        sums: *mut f32,
+        stride: usize,
+    ) {
+        let mut acc = [[simd.splat_f32s(0.0); T]; R];
+        for _ in 0..k {
+            // SAFETY: the tile has `k` rows, and `R` rows of `k` values begin at `value`.
+            unsafe {
+                let mut v = [simd.splat_f32s(0.0); T];
+                for t in 0..T {
+                    v[t] = load::<S>(x.add(t * S::F32_LANES));
+                }
+                for row in 0..R {
+                    let weight = simd.splat_f32s(*value.add(row * k));
+                    for t in 0..T {
+                        acc[row][t] = simd.mul_add_e_f32s(weight, v[t], acc[row][t]);
+                    }
+                }
+                value = value.add(1);
+                x = x.add(T * S::F32_LANES);
+            }
+        }
+        for row in 0..R {
+            for t in 0..T {
+                // SAFETY: `R` rows of sums are the caller's.
+                unsafe { store::<S>(sums.add(row * stride + t * S::F32_LANES), acc[row][t]) };
+            }
+        }
+    }
+}
+
+impl Dense {
+    /// `sums[..] = W[rows, :] x` for the rows of one band.
+    #[inline(always)]
+    pub(crate) fn multiply_vector<S: Simd>(
+        &self,
+        simd: S,
+        band: usize,
+        x: &[f32],
+        sums: &mut [f32],
+    ) {
+        let k = self.shape[1];
+        let mut row = self.bands[band].start;
+        let end = self.bands[band].end;
+        let mut sums = sums.iter_mut();
+        while row < end {
+            let count = if row + 4 <= end { 4 } else { 1 };
+            let weights = &self.values[row * k..(row + count) * k];
+            let part = if count == 4 {
+                dot::<S, 4>(simd, weights, x)
+            } else {
+                let [sum] = dot::<S, 1>(simd, weights, x);
+                [sum, 0.0, 0.0, 0.0]
+            };
+            for (part, sum) in part[..count].iter().zip(&mut sums) {
+                *sum = *part;
+            }
+            row += count;
+        }
+    }
+}
+
+/// The products of `R` rows of weights with `x`.
+#[inline(always)]
+fn dot<S: Simd, const R: usize>(simd: S, weights: &[f32], x: &[f32]) -> [f32; R] {
+    let k = x.len();
+    assert!(weights.len() == R * k);
+    let lanes = S::F32_LANES;
+    let whole = k / (2 * lanes) * (2 * lanes);
+    let mut acc = [[simd.splat_f32s(0.0); 2]; R];
+    for at in (0..whole).step_by(2 * lanes) {
+        for half in 0..2 {
+            let at = at + half * lanes;
+            // SAFETY: a whole vector of `x` from `at`, and of each of the `R` rows.
+            unsafe {
+                let v = load::<S>(x.as_ptr().add(at));
+                for row in 0..R {
+                    let w = load::<S>(weights.as_ptr().add(row * k + at));
+                    acc[row][half] = simd.mul_add_e_f32s(w, v, acc[row][half]);
+                }
+            }
+        }
+    }
+    let mut sums = [0.0; R];
+    for row in 0..R {
+        sums[row] = simd.reduce_sum_f32s(simd.add_f32s(acc[row][0], acc[row][1]));
+        for at in whole..k {
+            sums[row] += weights[row * k + at] * x[at];
+        }
+    }
+    sums
+}
+
+impl TileProduct for Dense {
+    fn shape(&self) -> [usize; 2] {
+        self.shape
+    }
+
+    fn bands(&self) -> &[Range<usize>] {
+        &self.bands
+    }
+
+    fn vectors(&self, isa: Isa) -> usize {
+        if isa == Isa::Avx2 { 2 } else { 4 }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply<S: Simd, const T: usize>(
+        &self,
+        simd: S,
+        band: usize,
+        x: *const f32,
+        sums: Sums,
+    ) {
+        let Sums {
+            out: sums, stride, ..
+        } = sums;
+        let k = self.shape[1];
+        let rows = self.bands[band].clone();
+        for first in rows.clone().step_by(GROUP) {
+            let count = GROUP.min(rows.end - first);
+            let value = self.values[first * k..(first + count) * k].as_ptr();
+            // SAFETY: the rows of the band are the caller's, and the values of `count` rows
+            // follow each other.
+            unsafe {
+                let sums = sums.add((first - rows.start) * stride);
+                match count {
+                    1 => Self::multiply_rows::<S, T, 1>(k, simd, value, x, sums, stride),
+                    2 => Self::multiply_rows::<S, T, 2>(k, simd, value, x, sums, stride),
+                    3 => Self::multiply_rows::<S, T, 3>(k, simd, value, x, sums, stride),
+                    4 => Self::multiply_rows::<S, T, 4>(k, simd, value, x, sums, stride),
+                    5 => Self::multiply_rows::<S, T, 5>(k, simd, value, x, sums, stride),
+                    _ => Self::multiply_rows::<S, T, 6>(k, simd, value, x, sums, stride),
+                }
+            }
+        }
+    }
+}
+
+impl Slots for Dense {
+    fn for_each_slot(&self, visit: &mut dyn FnMut(usize, usize, usize)) {
+        let [m, k] = self.shape;
+        for row in 0..m {
+            for column in 0..k {
+                let slot = row * k + column;
+                if self.kept.get(slot).copied().unwrap_or(true) {
+                    visit(row, column, slot);
+                }
+            }
+        }
+    }
+
+    fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    fn values_mut(&mut self) -> &mut [f32] {
+        &mut self.values
+    }
+
+    fn bytes(&self) -> usize {
+        size_of_val(&self.bands[..]) + size_of_val(&self.values[..]) + size_of_val(&self.kept[..])
+    }
+}

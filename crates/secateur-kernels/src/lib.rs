@@ -1,0 +1,42 @@
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
+
+pub mod cost;
+pub mod csr;
+pub mod epilogue;
+pub mod error;
+pub mod format;
+pub mod isa;
+pub mod layout;
+pub mod matrix;
+pub mod reference;
+pub mod scratch;
+pub mod threads;
+pub mod training;
+
+mod bitmap;
+mod blocks;
+mod dense;
+mod file;
+mod lists;
+mod lookup;
+mod panels;
+mod rows;
+mod sddmm;
+mod slots;
+mod tile;
+mod transpose;
+mod vector;
+mod vector_product;
+
+pub use cost::{Choice, CostModel, Hint};
+pub use csr::Csr;
+pub use epilogue::{Activation, Epilogue};
+pub use error::KernelError;
+pub use format::Format;
+pub use isa::Isa;
+pub use layout::Layout;
+pub use matrix::SparseMatrix;
+pub use scratch::Scratch;
+pub use threads::Threads;
+pub use training::TrainingMatrix;

@@ -1,0 +1,397 @@
+//! Multiplying by a batch of columns, a tile at a time: what all batched formats share.
+
+use std::ops::Range;
+
+use pulp::{Simd, WithSimd};
+
+use crate::epilogue::Epilogue;
+use crate::isa::Isa;
+use crate::layout::{Columns, Layout, Target, finish_band, pack_tile, tile_len};
+use crate::scratch::{AlignedBuffer, LINE, Scratch};
+use crate::threads::{SharedMut, Threads};
+
+/// Most vectors of columns that a kernel keeps in registers.
+pub(crate) const MAX_VECTORS: usize = 4;
+
+/// A format that multiplies a tile of columns.
+///
+/// Its rows are cut into bands when it is packed; a band is summed by one thread, in the order
+/// that the format fixes, so results do not depend on the number of threads.
+pub(crate) trait TileProduct: Sync {
+    /// `[m, k]`.
+    fn shape(&self) -> [usize; 2];
+
+    /// Rows of each band; together they are `0..m` in order.
+    fn bands(&self) -> &[Range<usize>];
+
+    /// How many vectors of columns to work on at once, at most [`MAX_VECTORS`].
+    fn vectors(&self, isa: Isa) -> usize;
+
+    /// Rows of X after which the kernel expects a row of zeros, for its padding to point at.
+    fn zero_row_every(&self) -> Option<usize> {
+        None
+    }
+
+    /// The sums of one band: `sums.out[row][..] = W[row, :] X`.
+    ///
+    /// # Safety
+    ///
+    /// `x` is a tile of `k` rows (zero rows beside) of `T` vectors each; `sums` has room for the
+    /// rows of `band`, `T` vectors each, ours alone.
+    unsafe fn multiply<S: Simd, const T: usize>(
+        &self,
+        simd: S,
+        band: usize,
+        x: *const f32,
+        sums: Sums,
+    );
+}
+
+/// Room for the sums of a band over a tile.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sums {
+    /// Where finished sums go.
+    pub(crate) out: *mut f32,
+    /// Floats from a row of `out` to the next.
+    pub(crate) stride: usize,
+    /// Where unfinished sums wait, rows as wide as the tile; perhaps `out` itself, and then
+    /// `stride` is the width.
+    pub(crate) carry: *mut f32,
+}
+
+/// `y = epilogue(W x)` for `n` columns in `layout`. Lengths have been checked.
+pub(crate) fn multiply<P: TileProduct>(
+    product: &P,
+    isa: Isa,
+    x: &[f32],
+    n: usize,
+    layout: Layout,
+    y: &mut [f32],
+    epilogue: &Epilogue<'_>,
+    scratch: &mut Scratch,
+) {
+    let [m, k] = product.shape();
+    assert!(x.len() == k * n && y.len() == m * n);
+    let tiling = Tiling::new(isa, product.vectors(isa), n);
+    let Scratch {
+        threads,
+        input,
+        sums,
+    } = scratch;
+    let widest = tiling.width(0);
+    let panel = product.zero_row_every();
+    let tile_floats = tile_len(k, panel, widest).next_multiple_of(LINE);
+    let band_floats = product.bands().iter().map(Range::len).max().unwrap_or(0) * widest.max(LINE);
+    let bands = product.bands().len();
+    let call = Call {
+        product,
+        isa,
+        x,
+        n,
+        layout,
+        y: SharedMut::new(y),
+        epilogue,
+        tiling,
+    };
+    match threads {
+        Threads::One => {
+            let sums = SharedMut::new(sums.floats(band_floats));
+            for tile in 0..tiling.count {
+                let packed = call.packed(tile, panel, input, tile_floats);
+                for band in 0..bands {
+                    call.run(tile, band, packed, sums);
+                }
+            }
+        }
+        Threads::Rayon => {
+            let workers = rayon::current_num_threads() + 1;
+            let sums = SharedMut::new(sums.floats(band_floats * workers));
+            let direct = call.direct(0, panel);
+            let tiles = SharedMut::new(input.floats(if direct {
+                0
+            } else {
+                tile_floats * tiling.count
+            }));
+            if !direct {
+                threads.for_each(tiling.count, |tile| {
+                    // SAFETY: each tile has `tile_floats` of its own in the buffer.
+                    let part = unsafe {
+                        std::slice::from_raw_parts_mut(
+                            tiles.get().add(tile * tile_floats),
+                            tile_floats,
+                        )
+                    };
+                    call.pack(tile, panel, part);
+                });
+            }
+            threads.for_each(tiling.count * bands, |part| {
+                let (tile, band) = (part / bands, part % bands);
+                let packed = if direct {
+                    x.as_ptr()
+                } else {
+                    tiles.get().wrapping_add(tile * tile_floats).cast_const()
+                };
+                let worker = rayon::current_thread_index().map_or(0, |index| index + 1);
+                let own = sums.get().wrapping_add((worker % workers) * band_floats);
+                // SAFETY: a slice only to wrap the pointer; each worker has its own floats.
+                let own =
+                    SharedMut::new(unsafe { std::slice::from_raw_parts_mut(own, band_floats) });
+                call.run(tile, band, packed, own);
+            });
+        }
+    }
+}
+
+/// How `n` columns are cut into tiles: whole ones, and a narrower last.
+#[derive(Debug, Clone, Copy)]
+struct Tiling {
+    lanes: usize,
+    vectors: usize,
+    n: usize,
+    count: usize,
+}
+
+impl Tiling {
+    fn new(isa: Isa, vectors: usize, n: usize) -> Self {
+        let lanes = isa.lanes();
+        let vectors = vectors.clamp(1, MAX_VECTORS).min(n.div_ceil(lanes));
+        Self {
+            lanes,
+            vectors,
+            n,
+            count: n.div_ceil(lanes * vectors),
+        }
+    }
+
+    fn columns(&self, tile: usize) -> Columns {
+        let start = tile * self.lanes * self.vectors;
+        Columns {
+            start,
+            count: (self.lanes * self.vectors).min(self.n - start),
+            of: self.n,
+        }
+    }
+
+    fn vectors(&self, tile: usize) -> usize {
+        self.columns(tile).count.div_ceil(self.lanes)
+    }
+
+    fn width(&self, tile: usize) -> usize {
+        self.vectors(tile) * self.lanes
+    }
+}
+
+/// One multiplication.
+struct Call<'a, P> {
+    product: &'a P,
+    isa: Isa,
+    x: &'a [f32],
+    n: usize,
+    layout: Layout,
+    y: SharedMut,
+    epilogue: &'a Epilogue<'a>,
+    tiling: Tiling,
+}
+
+impl<P: TileProduct> Call<'_, P> {
+    /// Whether X itself is the one tile, as it stands.
+    fn direct(&self, tile: usize, panel: Option<usize>) -> bool {
+        self.layout == Layout::FeatureMajor
+            && panel.is_none()
+            && self.tiling.width(tile) == self.n
+            && self.x.as_ptr().addr().is_multiple_of(64)
+    }
+
+    fn packed(
+        &self,
+        tile: usize,
+        panel: Option<usize>,
+        buffer: &mut AlignedBuffer,
+        floats: usize,
+    ) -> *const f32 {
+        if self.direct(tile, panel) {
+            return self.x.as_ptr();
+        }
+        let packed = buffer.floats(floats);
+        self.pack(tile, panel, packed);
+        packed.as_ptr()
+    }
+
+    fn pack(&self, tile: usize, panel: Option<usize>, packed: &mut [f32]) {
+        self.isa.dispatch(Pack {
+            x: self.x,
+            k: self.product.shape()[1],
+            layout: self.layout,
+            columns: self.tiling.columns(tile),
+            panel,
+            width: self.tiling.width(tile),
+            packed,
+        });
+    }
+
+    fn run(&self, tile: usize, band: usize, x: *const f32, sums: SharedMut) {
+        match self.tiling.vectors(tile) {
+            1 => self.run_with::<1>(tile, band, x, sums),
+            2 => self.run_with::<2>(tile, band, x, sums),
+            3 => self.run_with::<3>(tile, band, x, sums),
+            _ => self.run_with::<4>(tile, band, x, sums),
+        }
+    }
+
+    fn run_with<const T: usize>(&self, tile: usize, band: usize, x: *const f32, sums: SharedMut) {
+        let rows = self.product.bands()[band].clone();
+        let columns = self.tiling.columns(tile);
+        let width = self.tiling.width(tile);
+        // Finished sums go straight to Y where whole vectors of its rows are ours.
+        let own = self
+            .y
+            .get()
+            .wrapping_add(rows.start * self.n + columns.start);
+        let carry = sums.get();
+        let straight = self.layout == Layout::FeatureMajor && columns.count == width;
+        let (out, stride) = if straight {
+            (own, self.n)
+        } else {
+            (carry, width)
+        };
+        let sums = Sums { out, stride, carry };
+        self.isa.dispatch(Sum::<P, T> {
+            product: self.product,
+            band,
+            x,
+            sums,
+        });
+        self.isa.dispatch(Finish {
+            sums: out,
+            stride,
+            target: Target {
+                y: self.y.get(),
+                m: self.product.shape()[0],
+                layout: self.layout,
+                columns,
+                first: rows.start,
+                rows: rows.len(),
+            },
+            epilogue: self.epilogue,
+        });
+    }
+}
+
+struct Pack<'a> {
+    x: &'a [f32],
+    k: usize,
+    layout: Layout,
+    columns: Columns,
+    panel: Option<usize>,
+    width: usize,
+    packed: &'a mut [f32],
+}
+
+impl WithSimd for Pack<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        pack_tile(
+            simd,
+            self.x,
+            self.k,
+            self.layout,
+            self.columns,
+            self.panel,
+            self.width,
+            self.packed,
+        );
+    }
+}
+
+/// The sums of one band of one tile.
+struct Sum<'a, P, const T: usize> {
+    product: &'a P,
+    band: usize,
+    x: *const f32,
+    sums: Sums,
+}
+
+impl<P: TileProduct, const T: usize> WithSimd for Sum<'_, P, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        // SAFETY: `x` is a packed tile of `T` vectors, and `sums` has room for the band: a
+        // scratch of this worker, and perhaps the rows and columns of Y that are this part's own.
+        unsafe {
+            self.product
+                .multiply::<S, T>(simd, self.band, self.x, self.sums);
+        }
+    }
+}
+
+/// What follows the sums; apart from [`Sum`], so that it is compiled once for all formats.
+struct Finish<'a> {
+    sums: *mut f32,
+    stride: usize,
+    target: Target,
+    epilogue: &'a Epilogue<'a>,
+}
+
+impl WithSimd for Finish<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        // SAFETY: `sums` holds the band that was just summed, and Y is ours at its rows and the
+        // columns of the tile.
+        unsafe { finish_band(simd, self.sums, self.stride, self.target, self.epilogue) };
+    }
+}
+
+/// Rows `0..m` cut into bands of about equal weight, each of at most `most` rows and, but for
+/// the last, of a multiple of `step`.
+pub(crate) fn bands(
+    weights: impl Fn(usize) -> usize,
+    m: usize,
+    step: usize,
+    most: usize,
+) -> Vec<Range<usize>> {
+    let total: usize = (0..m).map(&weights).sum();
+    let wanted = m.div_ceil(most).max(1);
+    let share = total.div_ceil(wanted).max(1);
+    let mut bands = Vec::with_capacity(wanted);
+    let (mut start, mut weight) = (0, 0);
+    for first in (0..m).step_by(step) {
+        let end = (first + step).min(m);
+        weight += (first..end).map(&weights).sum::<usize>();
+        if end == m || weight >= share || end + step - start > most {
+            bands.push(start..end);
+            (start, weight) = (end, 0);
+        }
+    }
+    bands
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bands_cover_the_rows_in_order() {
+        for (m, step, most) in [
+            (1, 4, 256),
+            (1024, 4, 256),
+            (1000, 4, 256),
+            (7, 8, 16),
+            (600, 1, 256),
+        ] {
+            let bands = bands(|row| row % 7, m, step, most);
+            assert_eq!(bands[0].start, 0);
+            assert_eq!(bands.last().unwrap().end, m);
+            assert!(bands.windows(2).all(|pair| pair[0].end == pair[1].start));
+            assert!(
+                bands
+                    .iter()
+                    .all(|band| !band.is_empty() && band.len() <= most.max(step))
+            );
+        }
+    }
+}

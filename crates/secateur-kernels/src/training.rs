@@ -1,0 +1,173 @@
+//! A sparse weight in training: forward, and both gradients, none of them dense.
+
+use std::ops::Range;
+
+use crate::csr::Csr;
+use crate::epilogue::Epilogue;
+use crate::error::{KernelError, check_length, checked_product};
+use crate::format::Format;
+use crate::layout::Layout;
+use crate::matrix::SparseMatrix;
+use crate::scratch::Scratch;
+use crate::sddmm::sddmm;
+use crate::tile::bands;
+
+/// A sparse weight `[m, k]` packed twice, as it is and transposed, with the compressed rows that
+/// own its values.
+///
+/// One step of training is [`forward`](Self::forward), [`input_gradient`](Self::input_gradient)
+/// and [`weight_gradient`](Self::weight_gradient), then [`set_values`](Self::set_values) with
+/// what the optimiser made of the values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainingMatrix {
+    weights: Csr,
+    bands: Vec<Range<usize>>,
+    forward: SparseMatrix,
+    backward: SparseMatrix,
+    /// For each slot of the forward packing that holds a weight: `(slot, entry)`.
+    forward_origins: Vec<(u32, u32)>,
+    backward_origins: Vec<(u32, u32)>,
+}
+
+impl TrainingMatrix {
+    /// Packs `weights` in `format`, and their transpose in `transposed`.
+    ///
+    /// # Errors
+    ///
+    /// As [`SparseMatrix::pack_as`], and where there are more than `u32::MAX` weights.
+    pub fn new(weights: Csr, format: Format, transposed: Format) -> Result<Self, KernelError> {
+        let forward = SparseMatrix::pack_as(&weights, format)?;
+        let (flipped, entries) = weights.transposed();
+        let backward = SparseMatrix::pack_as(&flipped, transposed)?;
+        if forward.slot_count().max(backward.slot_count()) > u32::MAX as usize {
+            return Err(KernelError::Overflow {
+                what: "the position of a weight",
+            });
+        }
+        let forward_origins = forward.origins(&weights);
+        let backward_origins = backward
+            .origins(&flipped)
+            .into_iter()
+            .map(|(slot, entry)| (slot, entries[entry as usize]))
+            .collect();
+        Ok(Self {
+            bands: bands(|row| weights.row_nnz(row) + 1, weights.shape()[0], 1, 256),
+            weights,
+            forward,
+            backward,
+            forward_origins,
+            backward_origins,
+        })
+    }
+
+    /// The same matrix, multiplied with another instruction set.
+    ///
+    /// # Errors
+    ///
+    /// Where this processor lacks it.
+    pub fn with_isa(mut self, isa: crate::isa::Isa) -> Result<Self, KernelError> {
+        self.forward = self.forward.with_isa(isa)?;
+        self.backward = self.backward.with_isa(isa)?;
+        Ok(self)
+    }
+
+    /// The weights; their entries are the order of gradients and values.
+    #[must_use]
+    pub fn weights(&self) -> &Csr {
+        &self.weights
+    }
+
+    /// `y = epilogue(W x)`.
+    ///
+    /// # Errors
+    ///
+    /// Where a length does not fit.
+    pub fn forward(
+        &self,
+        x: &[f32],
+        n: usize,
+        layout: Layout,
+        y: &mut [f32],
+        epilogue: Epilogue<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<(), KernelError> {
+        self.forward.multiply(x, n, layout, y, &epilogue, scratch)
+    }
+
+    /// `dx = Wᵀ dy`: `dy` is `m` features by `n` columns, `dx` `k` by `n`, both in `layout`.
+    ///
+    /// # Errors
+    ///
+    /// Where a length does not fit.
+    pub fn input_gradient(
+        &self,
+        dy: &[f32],
+        n: usize,
+        layout: Layout,
+        dx: &mut [f32],
+        scratch: &mut Scratch,
+    ) -> Result<(), KernelError> {
+        self.backward
+            .multiply(dy, n, layout, dx, &Epilogue::none(), scratch)
+    }
+
+    /// `dw[entry] = dy[row, :] . x[column, :]` for each weight that is kept, in the order of
+    /// [`weights`](Self::weights).
+    ///
+    /// # Errors
+    ///
+    /// Where a length does not fit.
+    pub fn weight_gradient(
+        &self,
+        dy: &[f32],
+        x: &[f32],
+        n: usize,
+        layout: Layout,
+        dw: &mut [f32],
+        scratch: &mut Scratch,
+    ) -> Result<(), KernelError> {
+        let [m, k] = self.weights.shape();
+        let outputs = checked_product(m, n, "m x n")?;
+        let inputs = checked_product(k, n, "k x n")?;
+        check_length(
+            "dy",
+            dy.len(),
+            outputs,
+            "give m values for each of n columns",
+        )?;
+        check_length("x", x.len(), inputs, "give k values for each of n columns")?;
+        let nnz = self.weights.nnz();
+        check_length("dw", dw.len(), nnz, "give room for one value a weight")?;
+        if n == 0 {
+            dw.fill(0.0);
+            return Ok(());
+        }
+        let isa = self.forward.isa();
+        sddmm(
+            &self.weights,
+            &self.bands,
+            isa,
+            dy,
+            x,
+            n,
+            layout,
+            dw,
+            scratch,
+        );
+        Ok(())
+    }
+
+    /// Replaces the values, in the order of [`weights`](Self::weights).
+    ///
+    /// # Errors
+    ///
+    /// Where there is not one for each weight.
+    pub fn set_values(&mut self, values: &[f32]) -> Result<(), KernelError> {
+        let nnz = self.weights.nnz();
+        check_length("values", values.len(), nnz, "give one value a weight")?;
+        self.weights.values_mut().copy_from_slice(values);
+        self.forward.set_slots(&self.forward_origins, values);
+        self.backward.set_slots(&self.backward_origins, values);
+        Ok(())
+    }
+}

@@ -1,0 +1,222 @@
+//! Multiplying by one column, or a few, one after the other.
+
+use std::ops::Range;
+
+use pulp::{Simd, WithSimd};
+
+use crate::dense::Dense;
+use crate::epilogue::Epilogue;
+use crate::isa::Isa;
+use crate::layout::Layout;
+use crate::lookup::{BLOCK, Lookup};
+use crate::reference::position;
+use crate::rows::Rows;
+use crate::scratch::Scratch;
+use crate::threads::SharedMut;
+
+/// A format that multiplies a single column.
+pub(crate) trait VectorProduct: Sync {
+    /// `[m, k]`.
+    fn shape(&self) -> [usize; 2];
+
+    /// Rows of each band.
+    fn bands(&self) -> &[Range<usize>];
+
+    /// Floats wanted for the column in a form of the format's own.
+    fn prepared_len(&self) -> usize {
+        0
+    }
+
+    /// Writes that form; false where [`sum`](Self::sum) is to work from the column itself.
+    fn prepare(&self, _isa: Isa, _x: &[f32], _prepared: &mut [f32]) -> bool {
+        false
+    }
+
+    /// The sums of a band; `sums` has room for its rows, rounded up to [`BLOCK`].
+    fn sum(&self, isa: Isa, band: usize, x: &[f32], prepared: Option<&[f32]>, sums: &mut [f32]);
+}
+
+/// `y = epilogue(W x)` for `n` columns, one at a time. Lengths have been checked.
+pub(crate) fn multiply<P: VectorProduct>(
+    product: &P,
+    isa: Isa,
+    x: &[f32],
+    n: usize,
+    layout: Layout,
+    y: &mut [f32],
+    epilogue: &Epilogue<'_>,
+    scratch: &mut Scratch,
+) {
+    let [m, k] = product.shape();
+    let Scratch {
+        threads,
+        input,
+        sums,
+    } = scratch;
+    let prepared_len = product.prepared_len().next_multiple_of(16);
+    let contiguous = n == 1 || layout == Layout::BatchMajor;
+    let input = input.floats(prepared_len + if contiguous { 0 } else { k });
+    let (prepared, column_copy) = input.split_at_mut(prepared_len);
+    // Each band begins a block of its own, so that rounding up cannot reach into the next.
+    let most = product.bands().iter().map(Range::len).max().unwrap_or(0);
+    let room = most.next_multiple_of(BLOCK);
+    let sums = SharedMut::new(sums.floats(room * product.bands().len()));
+    let y = SharedMut::new(y);
+    for column in 0..n {
+        let x = if contiguous {
+            &x[column * k..(column + 1) * k]
+        } else {
+            for (inner, v) in column_copy.iter_mut().enumerate() {
+                *v = x[inner * n + column];
+            }
+            &*column_copy
+        };
+        let ready = product.prepare(isa, x, prepared);
+        let prepared = ready.then_some(&*prepared);
+        threads.for_each(product.bands().len(), |band| {
+            // SAFETY: `room` floats for each band, this one's ours alone.
+            let sums = unsafe { std::slice::from_raw_parts_mut(sums.get().add(band * room), room) };
+            product.sum(isa, band, x, prepared, sums);
+            isa.dispatch(FinishColumn {
+                sums,
+                rows: product.bands()[band].clone(),
+                y,
+                at: |row| position(layout, row, column, m, n),
+                together: contiguous,
+                epilogue,
+            });
+        });
+    }
+}
+
+/// Epilogue of some rows of one column of Y.
+struct FinishColumn<'a, F> {
+    sums: &'a [f32],
+    rows: Range<usize>,
+    y: SharedMut,
+    /// Position in Y of a row.
+    at: F,
+    /// Whether rows follow each other in Y.
+    together: bool,
+    epilogue: &'a Epilogue<'a>,
+}
+
+impl<F: Fn(usize) -> usize> WithSimd for FinishColumn<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let bias = self.epilogue.bias_values().map(|b| &b[self.rows.clone()]);
+        let residual = self.epilogue.residual_values();
+        let activation = self.epilogue.activation_kind();
+        let count = self.rows.len();
+        let lanes = S::F32_LANES;
+        let whole = if self.together {
+            count / lanes * lanes
+        } else {
+            0
+        };
+        for at in (0..whole).step_by(lanes) {
+            let to = (self.at)(self.rows.start + at);
+            let mut v = simd.partial_load_f32s(&self.sums[at..at + lanes]);
+            if let Some(bias) = bias {
+                v = simd.add_f32s(v, simd.partial_load_f32s(&bias[at..at + lanes]));
+            }
+            if let Some(residual) = residual {
+                v = simd.add_f32s(v, simd.partial_load_f32s(&residual[to..to + lanes]));
+            }
+            // SAFETY: `lanes` rows of the band from `at` follow each other in Y and are ours.
+            unsafe {
+                crate::vector::store::<S>(self.y.get().add(to), activation.of_vector(simd, v));
+            }
+        }
+        for at in whole..count {
+            let to = (self.at)(self.rows.start + at);
+            let mut v = self.sums[at];
+            if let Some(bias) = bias {
+                v += bias[at];
+            }
+            if let Some(residual) = residual {
+                v += residual[to];
+            }
+            // SAFETY: a row of the band, in Y and ours.
+            unsafe { *self.y.get().add(to) = activation.of(v) };
+        }
+    }
+}
+
+impl VectorProduct for Lookup {
+    fn shape(&self) -> [usize; 2] {
+        self.shape()
+    }
+
+    fn bands(&self) -> &[Range<usize>] {
+        self.bands()
+    }
+
+    fn prepared_len(&self) -> usize {
+        self.prepared_len()
+    }
+
+    fn prepare(&self, isa: Isa, x: &[f32], prepared: &mut [f32]) -> bool {
+        self.prepare(isa, x, prepared)
+    }
+
+    fn sum(&self, _: Isa, band: usize, x: &[f32], prepared: Option<&[f32]>, sums: &mut [f32]) {
+        sums.fill(0.0);
+        match prepared {
+            Some(planes) => self.add_prepared(band, planes, sums),
+            None => self.add_plain(band, x, sums),
+        }
+    }
+}
+
+impl VectorProduct for Rows {
+    fn shape(&self) -> [usize; 2] {
+        crate::tile::TileProduct::shape(self)
+    }
+
+    fn bands(&self) -> &[Range<usize>] {
+        crate::tile::TileProduct::bands(self)
+    }
+
+    fn sum(&self, _: Isa, band: usize, x: &[f32], _: Option<&[f32]>, sums: &mut [f32]) {
+        self.multiply_vector(band, x, sums);
+    }
+}
+
+impl VectorProduct for Dense {
+    fn shape(&self) -> [usize; 2] {
+        crate::tile::TileProduct::shape(self)
+    }
+
+    fn bands(&self) -> &[Range<usize>] {
+        crate::tile::TileProduct::bands(self)
+    }
+
+    fn sum(&self, isa: Isa, band: usize, x: &[f32], _: Option<&[f32]>, sums: &mut [f32]) {
+        isa.dispatch(DenseRows {
+            dense: self,
+            band,
+            x,
+            sums,
+        });
+    }
+}
+
+struct DenseRows<'a> {
+    dense: &'a Dense,
+    band: usize,
+    x: &'a [f32],
+    sums: &'a mut [f32],
+}
+
+impl WithSimd for DenseRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        self.dense
+            .multiply_vector(simd, self.band, self.x, self.sums);
+    }
+}
