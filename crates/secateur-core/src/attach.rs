@@ -42,6 +42,35 @@ struct MaskState {
     blocked: Option<Param<Tensor<1, Bool>>>,
 }
 
+impl MaskState {
+    fn on(self, device: &Device) -> Self {
+        Self {
+            removed: on_device(self.removed, device),
+            blocked: self.blocked.map(|blocked| on_device(blocked, device)),
+        }
+    }
+}
+
+/// Moves a mask by its meaning. Burn 0.22 moves a Bool between backends byte by byte, and panics
+/// where the other one keeps it in another type.
+fn on_device(mask: Param<Tensor<1, Bool>>, device: &Device) -> Param<Tensor<1, Bool>> {
+    let (id, tensor) = (mask.id, mask.val());
+    if tensor.device() == *device {
+        return mask;
+    }
+    let bits = bools(&tensor.into_data());
+    let shape = [bits.len()];
+    Param::initialized(id, Tensor::from_data(TensorData::new(bits, shape), device))
+}
+
+/// The elements of a Bool; some devices keep one in four bytes.
+fn bools(data: &TensorData) -> Vec<bool> {
+    match data.as_slice::<bool>() {
+        Ok(bits) => bits.to_vec(),
+        Err(_) => data.iter::<bool>().collect(),
+    }
+}
+
 impl AttachedMask {
     fn keep_all(len: usize, flow: GradientFlow, device: &Device) -> Self {
         let nothing = |n| Param::initialized(burn::module::ParamId::new(), none_removed(n, device));
@@ -90,13 +119,13 @@ impl Module for AttachedMask {
 
     fn fork(self, device: &Device) -> Self {
         Self {
-            state: self.state.map(|state| state.fork(device)),
+            state: self.state.map(|state| state.on(device)),
         }
     }
 
     fn to_device(self, device: &Device) -> Self {
         Self {
-            state: self.state.map(|state| state.to_device(device)),
+            state: self.state.map(|state| state.on(device)),
         }
     }
 
@@ -318,12 +347,7 @@ impl ModuleVisitor for MaskReader {
         let Some((owner, field)) = mask_field(&self.path) else {
             return;
         };
-        let data = param.val().into_data();
-        // Some devices keep a Bool in four bytes.
-        let bits = match data.as_slice::<bool>() {
-            Ok(bits) => bits.to_vec(),
-            Err(_) => data.iter::<bool>().collect(),
-        };
+        let bits = bools(&param.val().into_data());
         let mask = self.masks.entry(owner).or_default();
         match field {
             MaskField::Removed => mask.removed = bits,
