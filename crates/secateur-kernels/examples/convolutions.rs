@@ -1,0 +1,168 @@
+//! Prints how fast pruned convolutions are on this machine, beside the direct dense one.
+//!
+//! `cargo run --release -p secateur-kernels --example convolutions [batch]`
+//!
+//! Contestants take turns within one loop and are timed by the time of this thread, so that a
+//! busy machine slows all of them alike; figures are medians. A rate counts the multiplications
+//! of kept weights with output pixels, two operations each; its share is of the multiply-add
+//! peak measured in the same run.
+
+use cpu_time::ThreadTime;
+use secateur_kernels::{
+    ConvFormat, ConvGeometry, ConvHint, Csr, Epilogue, Scratch, SparseConv,
+};
+
+const SPARSITIES: [f64; 6] = [0.5, 0.7, 0.8, 0.9, 0.95, 0.98];
+
+fn random(seed: &mut u64) -> f64 {
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    (*seed >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+fn weights(shape: [usize; 2], sparsity: f64, seed: &mut u64) -> Csr {
+    let dense: Vec<f32> = (0..shape[0] * shape[1])
+        .map(|_| {
+            let value = random(seed) - 0.5;
+            if random(seed) >= sparsity {
+                value as f32
+            } else {
+                0.0
+            }
+        })
+        .collect();
+    Csr::from_dense(&dense, shape).unwrap()
+}
+
+struct Contestant {
+    conv: SparseConv,
+    scratch: Scratch,
+    times: Vec<f64>,
+}
+
+impl Contestant {
+    fn new(conv: SparseConv) -> Self {
+        Self {
+            conv,
+            scratch: Scratch::new(),
+            times: Vec::new(),
+        }
+    }
+
+    /// Median milliseconds.
+    fn median(&mut self) -> f64 {
+        self.times.sort_by(f64::total_cmp);
+        self.times[self.times.len() / 2]
+    }
+}
+
+/// The multiply-add peak of one thread with the widest vectors, in GFLOP/s.
+struct Peak;
+
+impl pulp::WithSimd for Peak {
+    type Output = f64;
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, simd: S) -> f64 {
+        let mut best: f64 = 0.0;
+        for _ in 0..20 {
+            let (a, b) = std::hint::black_box((0.999_9, 1e-4));
+            let (a, b) = (simd.splat_f32s(a), simd.splat_f32s(b));
+            let mut acc = [simd.splat_f32s(1.0); 12];
+            let start = ThreadTime::now();
+            let rounds = 200_000;
+            for _ in 0..rounds {
+                for lane in &mut acc {
+                    *lane = simd.mul_add_e_f32s(*lane, a, b);
+                }
+            }
+            let seconds = start.elapsed().as_secs_f64();
+            std::hint::black_box(acc.map(|v| simd.reduce_sum_f32s(v)));
+            let operations = (rounds * 12 * S::F32_LANES * 2) as f64;
+            best = best.max(operations / seconds / 1e9);
+        }
+        best
+    }
+}
+
+fn main() {
+    let batch: usize = std::env::args()
+        .nth(1)
+        .and_then(|v| v.parse().ok())
+        .unwrap_or(1);
+    let peak = pulp::Arch::new().dispatch(Peak);
+    println!("multiply-add peak, one thread: {peak:.0} GFLOP/s; batch {batch}");
+    let mut seed = 88_172_645_463_325_252;
+    for (name, channels, kernel, image) in [
+        ("3x3 256->256 @14", [256, 256], 3, [14, 14]),
+        ("3x3 64->64 @56", [64, 64], 3, [56, 56]),
+        ("1x1 256->256 @28", [256, 256], 1, [28, 28]),
+    ] {
+        let padding = kernel / 2;
+        let geometry =
+            ConvGeometry::conv2d(channels, [kernel, kernel]).padding([padding, padding]);
+        let shape = [channels[0], channels[1] * kernel * kernel];
+        let hint = ConvHint::image(image);
+        let mut contestants: Vec<Contestant> = Vec::new();
+        for (nth, sparsity) in [0.0].into_iter().chain(SPARSITIES).enumerate() {
+            let csr = weights(shape, sparsity, &mut seed);
+            let format = if nth == 0 {
+                ConvFormat::Dense
+            } else {
+                ConvFormat::Panels
+            };
+            contestants.push(Contestant::new(
+                SparseConv::pack_as(&csr, &geometry, format, &hint).unwrap(),
+            ));
+        }
+        let x: Vec<f32> = (0..batch * channels[1] * image[0] * image[1])
+            .map(|_| (random(&mut seed) - 0.5) as f32)
+            .collect();
+        let mut y = vec![0.0; batch * channels[0] * image[0] * image[1]];
+        let begin = ThreadTime::now();
+        let mut rounds = 0;
+        while rounds < 9 || (begin.elapsed().as_secs_f64() < 2.0 && rounds < 500) {
+            for contestant in &mut contestants {
+                // The first call brings the weights back to the cache.
+                for timed in [false, true] {
+                    let start = ThreadTime::now();
+                    contestant
+                        .conv
+                        .forward(
+                            &x,
+                            batch,
+                            image,
+                            &mut y,
+                            Epilogue::none(),
+                            &mut contestant.scratch,
+                        )
+                        .unwrap();
+                    if timed {
+                        contestant.times.push(start.elapsed().as_secs_f64() * 1e3);
+                    }
+                }
+            }
+            rounds += 1;
+        }
+        let pixels = (batch * image[0] * image[1]) as f64;
+        println!("{name}");
+        let mut dense = 0.0;
+        for (nth, contestant) in contestants.iter_mut().enumerate() {
+            let ms = contestant.median();
+            let rate = 2.0 * contestant.conv.nnz() as f64 * pixels / ms / 1e6;
+            let share = 100.0 * rate / peak;
+            if nth == 0 {
+                // A dense convolution below 0.85 of the peak would flatter the others.
+                dense = ms.min(ms * share / 85.0);
+                println!("  dense  {ms:.4} ms, {rate:4.0} GFLOP/s, {share:3.0} % of peak");
+            } else {
+                let sparsity = 100.0 * SPARSITIES[nth - 1];
+                println!(
+                    "  {sparsity:3.0} %  {ms:.4} ms, {rate:4.0} GFLOP/s, {share:3.0} % of peak, {:5.2} x dense",
+                    dense / ms
+                );
+            }
+        }
+    }
+}

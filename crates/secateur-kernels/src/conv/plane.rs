@@ -1,0 +1,292 @@
+//! How an output image becomes one long row of pixels, and where each weight finds its inputs.
+//!
+//! The output rows are laid end to end, a *pitch* apart, and the flat row is cut into tiles of a
+//! few vectors. For each channel the input is copied in a few versions, each shifted so that the
+//! pixels which one place of the kernel multiplies stand exactly under the output pixels: a tile
+//! then needs whole, aligned vectors only, whatever the kernel. Pixels between the end of a row
+//! and the pitch are computed and dropped.
+
+use crate::error::KernelError;
+use crate::scratch::LINE;
+
+use super::geometry::ConvGeometry;
+
+/// Most vectors of a tile: with one more for the weight they fill AVX2's sixteen registers.
+pub(crate) const MAX_VECTORS: usize = 14;
+
+/// Floats of a panel's copies that the first-level cache should hold.
+const CACHED: usize = 10 * 1024;
+
+/// One version of a channel of the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Copy {
+    /// Its row `j` is row `stride * j + row` of the padded input.
+    pub(crate) row: usize,
+    /// Its column `c` is column `stride * c + column` of the padded input.
+    pub(crate) column: usize,
+    /// Its first pixel is this far into the tile's flat row.
+    pub(crate) shift: usize,
+    /// Floats it has.
+    pub(crate) len: usize,
+    /// Where it begins within its channel.
+    pub(crate) base: usize,
+}
+
+/// The flat row of one image and the copies of its input.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Plane {
+    /// Floats of a vector.
+    pub(crate) lanes: usize,
+    /// Input `[height, width]`.
+    pub(crate) input: [usize; 2],
+    /// Output `[height, width]`.
+    pub(crate) output: [usize; 2],
+    /// Zeros above and left of the input.
+    pub(crate) padding: [usize; 2],
+    /// Strides.
+    pub(crate) stride: [usize; 2],
+    /// Flat pixels from an output row to the next.
+    pub(crate) pitch: usize,
+    /// Pixels of a copy's row that are looked at; zeros follow up to the pitch.
+    pub(crate) columns: usize,
+    /// Vectors of the whole flat row.
+    vectors: usize,
+    /// Tiles it is cut into.
+    tiles: usize,
+    /// The copies of a channel.
+    pub(crate) copies: Vec<Copy>,
+    /// Floats from the copies of a channel to those of the next.
+    pub(crate) channel: usize,
+    /// For each channel of a panel and each tap: where its vectors begin.
+    pub(crate) offsets: Vec<u32>,
+}
+
+/// What a convolution keeps from call to call.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ConvScratch {
+    pub(crate) plane: Plane,
+}
+
+impl ConvScratch {
+    /// Bytes held.
+    pub(crate) fn bytes(&self) -> usize {
+        self.plane.copies.capacity() * size_of::<Copy>()
+            + self.plane.offsets.capacity() * size_of::<u32>()
+    }
+}
+
+impl Plane {
+    /// Lays out images of `image` pixels for panels of `width` channels, to be worked on in at
+    /// least `parts` tiles where they are large enough. Reuses what is allocated.
+    pub(crate) fn lay_out(
+        &mut self,
+        geometry: &ConvGeometry,
+        image: [usize; 2],
+        width: usize,
+        lanes: usize,
+        parts: usize,
+    ) -> Result<(), KernelError> {
+        let mut output = geometry.output(image)?;
+        let mut input = image;
+        if geometry.is_pointwise() {
+            // Rows need not be told apart.
+            input = [1, image[0] * image[1]];
+            output = input;
+        }
+        self.set_image(geometry, input, output, lanes);
+        self.pitch = pitch(geometry, output[1], lanes);
+        self.columns = output[1];
+        let flat = (output[0] - 1)
+            .checked_mul(self.pitch)
+            .and_then(|flat| flat.checked_add(output[1]))
+            .ok_or(KernelError::Overflow {
+                what: "the output's height x width",
+            })?;
+        self.vectors = flat.div_ceil(lanes);
+        let widest = MAX_VECTORS.min(self.vectors.div_ceil(parts)).max(1);
+        self.tiles = self.vectors.div_ceil(widest);
+        self.lay_copies(geometry);
+        // A long kernel or a wide row needs much beside the tile; a narrower tile does not help
+        // then, so the width is only halved while that makes the panel fit.
+        while self.channel * width > CACHED
+            && self.widest() >= 8
+            && self.widest() * lanes * 2 > self.channel / self.copies.len().max(1)
+        {
+            self.tiles *= 2;
+            self.lay_copies(geometry);
+        }
+        let floats = self
+            .channel
+            .checked_mul(width)
+            .filter(|&floats| u32::try_from(floats).is_ok());
+        if floats.is_none() {
+            return Err(KernelError::Overflow {
+                what: "the input rows that one tile of a convolution sees",
+            });
+        }
+        self.fill_offsets(geometry, width);
+        Ok(())
+    }
+
+    fn set_image(
+        &mut self,
+        geometry: &ConvGeometry,
+        input: [usize; 2],
+        output: [usize; 2],
+        lanes: usize,
+    ) {
+        self.lanes = lanes;
+        self.input = input;
+        self.output = output;
+        self.padding = geometry.leading_padding();
+        self.stride = geometry.strides();
+    }
+
+    /// Lays out images of `image` pixels for the dense kernel, which needs no alignment: one copy
+    /// of the padded image for each phase of the strides, and for each tap where in it the first
+    /// output pixel finds its input.
+    pub(crate) fn lay_out_whole(
+        &mut self,
+        geometry: &ConvGeometry,
+        image: [usize; 2],
+        lanes: usize,
+    ) -> Result<(), KernelError> {
+        let output = geometry.output(image)?;
+        self.set_image(geometry, image, output, lanes);
+        let [kernel_height, kernel_width] = geometry.kernel_size();
+        let [dilation_height, dilation_width] = geometry.dilations();
+        let down = (kernel_height - 1) * dilation_height / self.stride[0];
+        let across = (kernel_width - 1) * dilation_width / self.stride[1];
+        self.pitch = output[1] + across;
+        self.columns = self.pitch;
+        self.vectors = 0;
+        self.tiles = 0;
+        let len = (output[0] + down)
+            .checked_mul(self.pitch)
+            .filter(|&len| len.checked_mul(geometry.taps()).is_some())
+            .filter(|&len| u32::try_from(len.saturating_mul(geometry.taps())).is_ok())
+            .ok_or(KernelError::Overflow {
+                what: "the padded image",
+            })?;
+        self.copies.clear();
+        self.offsets.clear();
+        for tap in 0..geometry.taps() {
+            let row = tap / kernel_width * dilation_height;
+            let column = tap % kernel_width * dilation_width;
+            let copy = Copy {
+                row: row % self.stride[0],
+                column: column % self.stride[1],
+                shift: 0,
+                len,
+                base: self.copies.len() * (len + lanes).next_multiple_of(LINE),
+            };
+            let base = match self.copies.iter().find(|known| same(known, &copy)) {
+                Some(known) => known.base,
+                None => {
+                    self.copies.push(copy);
+                    copy.base
+                }
+            };
+            let at = base + row / self.stride[0] * self.pitch + column / self.stride[1];
+            self.offsets.push(at as u32);
+        }
+        let floats = self.copies.len() * (len + lanes).next_multiple_of(LINE);
+        self.channel = (floats / LINE | 1) * LINE;
+        Ok(())
+    }
+
+    /// The copies that the taps of `geometry` need for tiles of the present width.
+    fn lay_copies(&mut self, geometry: &ConvGeometry) {
+        self.copies.clear();
+        let tile = self.widest() * self.lanes;
+        for tap in 0..geometry.taps() {
+            let (wanted, offset) = self.copy_of(geometry, tap);
+            let len = offset + tile;
+            match self.copies.iter_mut().find(|copy| same(copy, &wanted)) {
+                Some(copy) => copy.len = copy.len.max(len),
+                None => self.copies.push(Copy { len, ..wanted }),
+            }
+        }
+        let mut base = 0;
+        for copy in &mut self.copies {
+            copy.base = base;
+            // Where rows do not begin with a vector, the last of a copy ends beyond it.
+            let beyond = if self.pitch.is_multiple_of(self.lanes) {
+                0
+            } else {
+                self.lanes
+            };
+            base += (copy.len + beyond).next_multiple_of(LINE);
+        }
+        // An odd number of cache lines, so that channels do not compete for the same places of
+        // the cache.
+        self.channel = (base / LINE | 1) * LINE;
+    }
+
+    fn fill_offsets(&mut self, geometry: &ConvGeometry, width: usize) {
+        self.offsets.clear();
+        for channel in 0..width {
+            for tap in 0..geometry.taps() {
+                let (wanted, offset) = self.copy_of(geometry, tap);
+                let base = self
+                    .copies
+                    .iter()
+                    .find(|copy| same(copy, &wanted))
+                    .map_or(0, |copy| copy.base);
+                self.offsets
+                    .push((channel * self.channel + base + offset) as u32);
+            }
+        }
+    }
+
+    /// The copy that a tap reads, and from which of its floats a tile begins there.
+    fn copy_of(&self, geometry: &ConvGeometry, tap: usize) -> (Copy, usize) {
+        let [_, kernel_width] = geometry.kernel_size();
+        let [dilation_height, dilation_width] = geometry.dilations();
+        let row = tap / kernel_width * dilation_height;
+        let column = tap % kernel_width * dilation_width;
+        let down = row / self.stride[0] * self.pitch;
+        let copy = Copy {
+            row: row % self.stride[0],
+            column,
+            shift: down % self.lanes,
+            len: 0,
+            base: 0,
+        };
+        (copy, down / self.lanes * self.lanes)
+    }
+
+    /// Vectors of the widest tile.
+    pub(crate) fn widest(&self) -> usize {
+        self.vectors.div_ceil(self.tiles.max(1))
+    }
+
+    /// Tiles of an image.
+    pub(crate) fn tiles(&self) -> usize {
+        self.vectors.div_ceil(self.widest().max(1))
+    }
+
+    /// First flat pixel of a tile and its vectors.
+    pub(crate) fn tile(&self, tile: usize) -> (usize, usize) {
+        let first = tile * self.widest();
+        (
+            first * self.lanes,
+            self.widest().min(self.vectors - first),
+        )
+    }
+}
+
+fn same(a: &Copy, b: &Copy) -> bool {
+    (a.row, a.column, a.shift) == (b.row, b.column, b.shift)
+}
+
+/// Flat pixels from an output row to the next: a whole number of vectors makes one shift serve
+/// all rows of the kernel; for small images, where that would compute mostly gaps, half a vector.
+fn pitch(geometry: &ConvGeometry, width: usize, lanes: usize) -> usize {
+    if geometry.kernel_size()[0] == 1 {
+        return width;
+    }
+    let whole = width.next_multiple_of(lanes);
+    let halves = width.next_multiple_of((lanes / 2).max(1));
+    if halves * 3 <= whole * 2 { halves } else { whole }
+}

@@ -1,0 +1,284 @@
+//! Running a convolution over the tiles of a batch of images.
+
+use std::ops::Range;
+
+use pulp::{Simd, WithSimd};
+
+use crate::epilogue::Epilogue;
+use crate::error::KernelError;
+use crate::isa::Isa;
+use crate::scratch::{LINE, Scratch};
+use crate::threads::{SharedMut, Threads};
+
+use super::copies::copy_channels;
+use super::finish::finish_row;
+use super::geometry::ConvGeometry;
+use super::panels::ConvPanels;
+use super::plane::Plane;
+
+/// One convolution of a batch.
+struct Call<'a> {
+    panels: &'a ConvPanels,
+    geometry: &'a ConvGeometry,
+    plane: &'a Plane,
+    x: &'a [f32],
+    y: SharedMut,
+    epilogue: &'a Epilogue<'a>,
+    isa: Isa,
+}
+
+/// `y = epilogue(conv(x))`. Lengths have been checked.
+pub(crate) fn convolve(
+    panels: &ConvPanels,
+    geometry: &ConvGeometry,
+    isa: Isa,
+    x: &[f32],
+    batch: usize,
+    image: [usize; 2],
+    y: &mut [f32],
+    epilogue: &Epilogue<'_>,
+    scratch: &mut Scratch,
+) -> Result<(), KernelError> {
+    let Scratch {
+        threads,
+        input,
+        sums,
+        conv,
+    } = scratch;
+    let workers = match threads {
+        Threads::One => 1,
+        Threads::Rayon => rayon::current_num_threads(),
+    };
+    let bands = panels.bands().len();
+    let parts = workers.div_ceil(batch * bands);
+    let width = panels.width();
+    conv.plane
+        .lay_out(geometry, image, width, isa.lanes(), parts)?;
+    let plane = &conv.plane;
+    let [_, channels] = geometry.channels();
+    let call = Call {
+        panels,
+        geometry,
+        plane,
+        x,
+        y: SharedMut::new(y),
+        epilogue,
+        isa,
+    };
+    let tiles = batch * plane.tiles();
+    let [group_rows, _] = geometry.group_channels();
+    // Finishing reads a vector more than the sums of a row.
+    let sums_len = (group_rows * plane.widest() * plane.lanes + plane.lanes).next_multiple_of(LINE);
+    let panel_len = width * plane.channel;
+    if workers == 1 || tiles >= 2 * workers {
+        // A worker copies a panel's input just before it is used, and takes all bands of a tile.
+        let slots = workers + 1;
+        let panel = SharedMut::new(input.floats(panel_len * slots));
+        let sums = SharedMut::new(sums.floats(sums_len * slots));
+        threads.for_each(tiles, |part| {
+            let worker = worker() % slots;
+            call.tile(
+                part,
+                panel.at(worker * panel_len),
+                sums.at(worker * sums_len),
+            );
+        });
+    } else {
+        // Few tiles: workers copy the input of all of them together, then share the bands.
+        let tile_len = channels * plane.channel;
+        let copied = SharedMut::new(input.floats(tiles * tile_len));
+        let slots = workers + 1;
+        let sums = SharedMut::new(sums.floats(sums_len * slots));
+        let runs = channels.div_ceil(width);
+        threads.for_each(tiles * runs, |part| {
+            let (tile, run) = (part / runs, part % runs);
+            let first = run * width;
+            let range = first..(first + width).min(channels);
+            let to = copied.at(tile * tile_len + first * plane.channel);
+            call.copy(tile, range, to);
+        });
+        threads.for_each(tiles * bands, |part| {
+            let (tile, band) = (part / bands, part % bands);
+            let from = copied.at(tile * tile_len);
+            let sums = sums.at(worker() % slots * sums_len);
+            call.band(tile, band, from, sums);
+        });
+    }
+    Ok(())
+}
+
+/// A number of the thread that no other thread of the pool has.
+fn worker() -> usize {
+    rayon::current_thread_index().map_or(0, |index| index + 1)
+}
+
+impl Call<'_> {
+    /// All bands of one tile of one image, a panel at a time.
+    fn tile(&self, part: usize, copied: SharedMut, sums: SharedMut) {
+        let tile = part % self.plane.tiles();
+        let (_, vectors) = self.plane.tile(tile);
+        for group in 0..self.geometry.group_count() {
+            let bands = self.panels.group_bands(group);
+            let first = self.panels.bands()[bands.start].start;
+            for panel in 0..self.panels.panel_count() {
+                self.copy(part, self.panels.channels(group, panel), copied);
+                for band in bands.clone() {
+                    let row = self.panels.bands()[band].start - first;
+                    let at = row * vectors * self.plane.lanes;
+                    self.add(vectors, band, panel, copied, sums.at(at));
+                }
+            }
+            for band in bands {
+                let row = self.panels.bands()[band].start - first;
+                let at = row * vectors * self.plane.lanes;
+                self.finish(part, band, sums.at(at));
+            }
+        }
+    }
+
+    /// One band of one tile, all of whose channels have been copied.
+    fn band(&self, part: usize, band: usize, copied: SharedMut, sums: SharedMut) {
+        let (_, vectors) = self.plane.tile(part % self.plane.tiles());
+        let group = self.panels.group_of(band);
+        for panel in 0..self.panels.panel_count() {
+            let first = self.panels.channels(group, panel).start;
+            let from = copied.at(first * self.plane.channel);
+            self.add(vectors, band, panel, from, sums);
+        }
+        self.finish(part, band, sums);
+    }
+
+    fn copy(&self, part: usize, channels: Range<usize>, to: SharedMut) {
+        let (image, tile) = (part / self.plane.tiles(), part % self.plane.tiles());
+        let [_, all] = self.geometry.channels();
+        let pixels = self.plane.input[0] * self.plane.input[1];
+        let first = (image * all + channels.start) * pixels;
+        self.isa.dispatch(CopyChannels {
+            plane: self.plane,
+            images: &self.x[first..first + channels.len() * pixels],
+            first: self.plane.tile(tile).0,
+            to: to.get(),
+        });
+    }
+
+    fn add(&self, vectors: usize, band: usize, panel: usize, from: SharedMut, sums: SharedMut) {
+        macro_rules! with {
+            ($($t:literal)*) => {
+                match vectors {
+                    $($t => self.isa.dispatch(AddPanel::<$t> {
+                        panels: self.panels,
+                        band,
+                        panel,
+                        offsets: &self.plane.offsets,
+                        x: from.get(),
+                        sums: sums.get(),
+                    }),)*
+                    _ => unreachable!("a tile has at most MAX_VECTORS vectors"),
+                }
+            };
+        }
+        with!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+    }
+
+    fn finish(&self, part: usize, band: usize, sums: SharedMut) {
+        let (image, tile) = (part / self.plane.tiles(), part % self.plane.tiles());
+        let (first, vectors) = self.plane.tile(tile);
+        let [out, _] = self.geometry.channels();
+        let pixels = self.plane.output[0] * self.plane.output[1];
+        let rows = self.panels.bands()[band].clone();
+        self.isa.dispatch(FinishBand {
+            plane: self.plane,
+            first,
+            vectors,
+            sums: sums.get(),
+            y: self.y.get(),
+            at: (image * out + rows.start) * pixels,
+            rows,
+            epilogue: self.epilogue,
+        });
+    }
+}
+
+struct CopyChannels<'a> {
+    plane: &'a Plane,
+    images: &'a [f32],
+    first: usize,
+    to: *mut f32,
+}
+
+impl WithSimd for CopyChannels<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        // SAFETY: the caller's buffer has `plane.channel` floats for each channel.
+        unsafe { copy_channels(simd, self.plane, self.images, self.first, self.to) };
+    }
+}
+
+struct AddPanel<'a, const T: usize> {
+    panels: &'a ConvPanels,
+    band: usize,
+    panel: usize,
+    offsets: &'a [u32],
+    x: *const f32,
+    sums: *mut f32,
+}
+
+impl<const T: usize> WithSimd for AddPanel<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        // SAFETY: `x` holds the copies of the panel's channels for a tile of at least `T`
+        // vectors, and the plane's offsets leave `T` vectors after each; `sums` has room for the
+        // band and is this worker's.
+        unsafe {
+            self.panels.add_panel::<S, T>(
+                simd,
+                self.band,
+                self.panel,
+                self.offsets,
+                self.x,
+                self.sums,
+            );
+        }
+    }
+}
+
+struct FinishBand<'a> {
+    plane: &'a Plane,
+    first: usize,
+    vectors: usize,
+    sums: *const f32,
+    y: *mut f32,
+    at: usize,
+    rows: Range<usize>,
+    epilogue: &'a Epilogue<'a>,
+}
+
+impl WithSimd for FinishBand<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let pixels = self.plane.output[0] * self.plane.output[1];
+        for (nth, row) in self.rows.enumerate() {
+            // SAFETY: `sums` holds the band that was just summed, rows of `vectors` vectors, and
+            // room for a vector more at the end; the tile's pixels of these channels are ours.
+            unsafe {
+                finish_row(
+                    simd,
+                    self.plane,
+                    self.first,
+                    self.vectors,
+                    self.sums.add(nth * self.vectors * S::F32_LANES),
+                    self.y,
+                    self.at + nth * pixels,
+                    row,
+                    self.epilogue,
+                );
+            }
+        }
+    }
+}
