@@ -159,7 +159,7 @@ impl WithSimd for CopyImages<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         // SAFETY: the caller's buffer has `plane.channel` floats for each channel.
-        unsafe { copy_channels(simd, self.plane, self.images, 0, self.to) };
+        unsafe { copy_channels(simd, self.plane, 0, self.images, self.to) };
     }
 }
 

@@ -6,21 +6,20 @@ use crate::epilogue::Epilogue;
 use crate::vector::{load, store};
 
 use super::copies::lanes_in;
-use super::plane::Plane;
+use super::plane::{Plane, Tile};
 
 /// Writes the finished sums of one output channel over one tile.
 ///
 /// # Safety
 ///
-/// `sums` holds the tile's vectors, from flat pixel `first` of the plane on, and is readable for
-/// one vector more; `y[at..]` has room for the channel's image, and the pixels of the tile are
-/// ours to write. A residual is of the length of Y.
+/// `sums` holds the tile's vectors and is readable for one vector more; `y[at..]` has room for
+/// the channel's image, and the pixels of the tile are ours to write. A residual is of the length
+/// of Y.
 #[inline(always)]
 pub(crate) unsafe fn finish_row<S: Simd>(
     simd: S,
     plane: &Plane,
-    first: usize,
-    vectors: usize,
+    tile: Tile,
     sums: *const f32,
     y: *mut f32,
     at: usize,
@@ -28,7 +27,8 @@ pub(crate) unsafe fn finish_row<S: Simd>(
     epilogue: &Epilogue<'_>,
 ) {
     let [height, width] = plane.output;
-    let end = first + vectors * S::F32_LANES;
+    let first = tile.first;
+    let end = first + tile.vectors * S::F32_LANES;
     if plane.pitch == width {
         let count = end.min(height * width) - first;
         // SAFETY: without gaps the tile's pixels follow each other in the image.
@@ -38,9 +38,9 @@ pub(crate) unsafe fn finish_row<S: Simd>(
     let mut line = first / plane.pitch;
     while line < height && line * plane.pitch < end {
         let start = (line * plane.pitch).max(first);
-        let stop = (line * plane.pitch + width).min(end);
+        let stop = (line * plane.pitch + tile.width).min(end);
         if start < stop {
-            let to = at + line * width + (start - line * plane.pitch);
+            let to = at + line * width + tile.column + (start - line * plane.pitch);
             // SAFETY: pixels `start` to `stop` of the flat row are this tile's, and lie in this
             // line of the image.
             unsafe {

@@ -32,6 +32,28 @@ pub(crate) struct Copy {
     pub(crate) base: usize,
 }
 
+/// One vector of a copy: the same for every channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Segment {
+    /// Where it goes within its channel's copies.
+    pub(crate) to: u32,
+    /// Where its first lane would be read within the channel's image; before its beginning
+    /// perhaps, for lanes that are not read.
+    pub(crate) from: i32,
+    /// Lanes that see a pixel; the others are 0.
+    pub(crate) lanes: [u8; 2],
+}
+
+/// What the layout of a plane depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Key {
+    geometry: ConvGeometry,
+    image: [usize; 2],
+    width: usize,
+    lanes: usize,
+    parts: usize,
+}
+
 /// The flat row of one image and the copies of its input.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Plane {
@@ -49,7 +71,10 @@ pub(crate) struct Plane {
     pub(crate) pitch: usize,
     /// Pixels of a copy's row that are looked at; zeros follow up to the pitch.
     pub(crate) columns: usize,
-    /// Vectors of the whole flat row.
+    /// Output columns of a strip. Wide images are cut into strips, each flattened by itself, for
+    /// a tile to be many rows high and so share most of its input rows.
+    pub(crate) strip: usize,
+    /// Vectors of the flat row of a strip.
     vectors: usize,
     /// Tiles it is cut into.
     tiles: usize,
@@ -59,6 +84,12 @@ pub(crate) struct Plane {
     pub(crate) channel: usize,
     /// For each channel of a panel and each tap: where its vectors begin.
     pub(crate) offsets: Vec<u32>,
+    /// The vectors of a channel's copies, tile after tile.
+    segments: Vec<Segment>,
+    /// By tile: its first segment; one more at the end.
+    segment_starts: Vec<usize>,
+    /// What is laid out now.
+    key: Option<Key>,
 }
 
 /// What a convolution keeps from call to call.
@@ -72,6 +103,8 @@ impl ConvScratch {
     pub(crate) fn bytes(&self) -> usize {
         self.plane.copies.capacity() * size_of::<Copy>()
             + self.plane.offsets.capacity() * size_of::<u32>()
+            + self.plane.segments.capacity() * size_of::<Segment>()
+            + self.plane.segment_starts.capacity() * size_of::<usize>()
     }
 }
 
@@ -79,6 +112,31 @@ impl Plane {
     /// Lays out images of `image` pixels for panels of `width` channels, to be worked on in at
     /// least `parts` tiles where they are large enough. Reuses what is allocated.
     pub(crate) fn lay_out(
+        &mut self,
+        geometry: &ConvGeometry,
+        image: [usize; 2],
+        width: usize,
+        lanes: usize,
+        parts: usize,
+    ) -> Result<(), KernelError> {
+        let key = Key {
+            geometry: *geometry,
+            image,
+            width,
+            lanes,
+            parts,
+        };
+        if self.key.replace(key) == Some(key) {
+            return Ok(());
+        }
+        let laid_out = self.lay_out_tiles(geometry, image, width, lanes, parts);
+        if laid_out.is_err() {
+            self.key = None;
+        }
+        laid_out
+    }
+
+    fn lay_out_tiles(
         &mut self,
         geometry: &ConvGeometry,
         image: [usize; 2],
@@ -94,13 +152,15 @@ impl Plane {
             output = input;
         }
         self.set_image(geometry, input, output, lanes);
-        self.pitch = pitch(geometry, output[1], lanes);
-        self.columns = output[1];
+        self.strip = strip(geometry, output[1], lanes);
+        self.pitch = pitch(geometry, self.strip, lanes);
+        self.columns = self.strip;
         let flat = (output[0] - 1)
             .checked_mul(self.pitch)
-            .and_then(|flat| flat.checked_add(output[1]))
+            .and_then(|flat| flat.checked_add(self.strip))
+            .filter(|_| i32::try_from(input[0].saturating_mul(input[1])).is_ok())
             .ok_or(KernelError::Overflow {
-                what: "the output's height x width",
+                what: "an image's height x width",
             })?;
         self.vectors = flat.div_ceil(lanes);
         let widest = MAX_VECTORS.min(self.vectors.div_ceil(parts)).max(1);
@@ -125,7 +185,66 @@ impl Plane {
             });
         }
         self.fill_offsets(geometry, width);
+        self.segments.clear();
+        self.segment_starts.clear();
+        for tile in 0..self.tiles() {
+            self.segment_starts.push(self.segments.len());
+            let Tile { first, column, .. } = self.tile(tile);
+            self.add_segments(first, column);
+        }
+        self.segment_starts.push(self.segments.len());
         Ok(())
+    }
+
+    /// Appends the vectors of the copies for the tile from flat pixel `first` on, of the strip
+    /// that begins with output column `strip`.
+    fn add_segments(&mut self, first: usize, strip: usize) {
+        let [height, width] = self.input;
+        let step = self.stride[1];
+        for copy in &self.copies {
+            let from = first + copy.shift;
+            let (mut row, mut column) = (from / self.pitch, from % self.pitch);
+            let mut at = 0;
+            while at < copy.len {
+                let end = (self.pitch - column).min(copy.len - at) + at;
+                let line = (self.stride[0] * row + copy.row)
+                    .checked_sub(self.padding[0])
+                    .filter(|&line| line < height);
+                while at < end {
+                    // Lanes beyond the row are written too; the next row follows and puts them
+                    // right.
+                    let lanes = self.lanes.min(end - at);
+                    let left = step * (strip + column) + copy.column;
+                    let begin = self.padding[1].saturating_sub(left).div_ceil(step);
+                    let stop = (width + self.padding[1])
+                        .saturating_sub(left)
+                        .div_ceil(step)
+                        .min(self.columns.saturating_sub(column))
+                        .min(lanes);
+                    let (from, seen) = match line {
+                        Some(line) if begin < stop => (
+                            (line * width + left).wrapping_sub(self.padding[1]) as i32,
+                            [begin as u8, stop as u8],
+                        ),
+                        _ => (0, [0, 0]),
+                    };
+                    self.segments.push(Segment {
+                        to: (copy.base + at) as u32,
+                        from,
+                        lanes: seen,
+                    });
+                    at += lanes;
+                    column += lanes;
+                }
+                column = 0;
+                row += 1;
+            }
+        }
+    }
+
+    /// The vectors to copy for a tile.
+    pub(crate) fn segments(&self, tile: usize) -> &[Segment] {
+        &self.segments[self.segment_starts[tile]..self.segment_starts[tile + 1]]
     }
 
     fn set_image(
@@ -151,6 +270,17 @@ impl Plane {
         image: [usize; 2],
         lanes: usize,
     ) -> Result<(), KernelError> {
+        let key = Key {
+            geometry: *geometry,
+            image,
+            width: 0,
+            lanes,
+            parts: 0,
+        };
+        if self.key == Some(key) {
+            return Ok(());
+        }
+        self.key = None;
         let output = geometry.output(image)?;
         self.set_image(geometry, image, output, lanes);
         let [kernel_height, kernel_width] = geometry.kernel_size();
@@ -159,11 +289,12 @@ impl Plane {
         let across = (kernel_width - 1) * dilation_width / self.stride[1];
         self.pitch = output[1] + across;
         self.columns = self.pitch;
-        self.vectors = 0;
-        self.tiles = 0;
+        self.strip = output[1];
+        self.vectors = 1;
+        self.tiles = 1;
         let len = (output[0] + down)
             .checked_mul(self.pitch)
-            .filter(|&len| len.checked_mul(geometry.taps()).is_some())
+            .filter(|_| i32::try_from(image[0].saturating_mul(image[1])).is_ok())
             .filter(|&len| u32::try_from(len.saturating_mul(geometry.taps())).is_ok())
             .ok_or(KernelError::Overflow {
                 what: "the padded image",
@@ -192,6 +323,12 @@ impl Plane {
         }
         let floats = self.copies.len() * (len + lanes).next_multiple_of(LINE);
         self.channel = (floats / LINE | 1) * LINE;
+        self.segments.clear();
+        self.segment_starts.clear();
+        self.segment_starts.push(0);
+        self.add_segments(0, 0);
+        self.segment_starts.push(self.segments.len());
+        self.key = Some(key);
         Ok(())
     }
 
@@ -258,26 +395,60 @@ impl Plane {
 
     /// Vectors of the widest tile.
     pub(crate) fn widest(&self) -> usize {
-        self.vectors.div_ceil(self.tiles.max(1))
+        self.vectors.div_ceil(self.tiles.max(1)).max(1)
     }
 
     /// Tiles of an image.
     pub(crate) fn tiles(&self) -> usize {
-        self.vectors.div_ceil(self.widest().max(1))
+        self.output[1].div_ceil(self.strip) * self.strip_tiles()
     }
 
-    /// First flat pixel of a tile and its vectors.
-    pub(crate) fn tile(&self, tile: usize) -> (usize, usize) {
-        let first = tile * self.widest();
-        (
-            first * self.lanes,
-            self.widest().min(self.vectors - first),
-        )
+    fn strip_tiles(&self) -> usize {
+        self.vectors.div_ceil(self.widest())
     }
+
+    /// Where a tile lies.
+    pub(crate) fn tile(&self, tile: usize) -> Tile {
+        let (strip, nth) = (tile / self.strip_tiles(), tile % self.strip_tiles());
+        let first = nth * self.widest();
+        let column = strip * self.strip;
+        Tile {
+            first: first * self.lanes,
+            vectors: self.widest().min(self.vectors - first),
+            column,
+            width: self.strip.min(self.output[1] - column),
+        }
+    }
+}
+
+/// Where a tile lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tile {
+    /// Its first flat pixel.
+    pub(crate) first: usize,
+    /// Its vectors.
+    pub(crate) vectors: usize,
+    /// First output column of its strip.
+    pub(crate) column: usize,
+    /// Output columns of its strip.
+    pub(crate) width: usize,
 }
 
 fn same(a: &Copy, b: &Copy) -> bool {
     (a.row, a.column, a.shift) == (b.row, b.column, b.shift)
+}
+
+/// Output columns of a strip: up to seven vectors, so that the gaps at the right end of an image
+/// are small, and among the ways with the smallest gaps the narrowest.
+fn strip(geometry: &ConvGeometry, width: usize, lanes: usize) -> usize {
+    let vectors = width.div_ceil(lanes);
+    if geometry.kernel_size()[0] == 1 || vectors <= 7 {
+        return width;
+    }
+    let best = (4..=7)
+        .min_by_key(|&strip| vectors.div_ceil(strip) * strip)
+        .unwrap_or(7);
+    best * lanes
 }
 
 /// Flat pixels from an output row to the next: a whole number of vectors makes one shift serve

@@ -14,7 +14,7 @@ use super::copies::copy_channels;
 use super::finish::finish_row;
 use super::geometry::ConvGeometry;
 use super::panels::ConvPanels;
-use super::plane::Plane;
+use super::plane::{Plane, Tile};
 
 /// One convolution of a batch.
 struct Call<'a> {
@@ -116,7 +116,7 @@ impl Call<'_> {
     /// All bands of one tile of one image, a panel at a time.
     fn tile(&self, part: usize, copied: SharedMut, sums: SharedMut) {
         let tile = part % self.plane.tiles();
-        let (_, vectors) = self.plane.tile(tile);
+        let vectors = self.plane.tile(tile).vectors;
         for group in 0..self.geometry.group_count() {
             let bands = self.panels.group_bands(group);
             let first = self.panels.bands()[bands.start].start;
@@ -138,7 +138,7 @@ impl Call<'_> {
 
     /// One band of one tile, all of whose channels have been copied.
     fn band(&self, part: usize, band: usize, copied: SharedMut, sums: SharedMut) {
-        let (_, vectors) = self.plane.tile(part % self.plane.tiles());
+        let vectors = self.plane.tile(part % self.plane.tiles()).vectors;
         let group = self.panels.group_of(band);
         for panel in 0..self.panels.panel_count() {
             let first = self.panels.channels(group, panel).start;
@@ -156,7 +156,7 @@ impl Call<'_> {
         self.isa.dispatch(CopyChannels {
             plane: self.plane,
             images: &self.x[first..first + channels.len() * pixels],
-            first: self.plane.tile(tile).0,
+            tile,
             to: to.get(),
         });
     }
@@ -182,14 +182,12 @@ impl Call<'_> {
 
     fn finish(&self, part: usize, band: usize, sums: SharedMut) {
         let (image, tile) = (part / self.plane.tiles(), part % self.plane.tiles());
-        let (first, vectors) = self.plane.tile(tile);
         let [out, _] = self.geometry.channels();
         let pixels = self.plane.output[0] * self.plane.output[1];
         let rows = self.panels.bands()[band].clone();
         self.isa.dispatch(FinishBand {
             plane: self.plane,
-            first,
-            vectors,
+            tile: self.plane.tile(tile),
             sums: sums.get(),
             y: self.y.get(),
             at: (image * out + rows.start) * pixels,
@@ -201,8 +199,8 @@ impl Call<'_> {
 
 struct CopyChannels<'a> {
     plane: &'a Plane,
+    tile: usize,
     images: &'a [f32],
-    first: usize,
     to: *mut f32,
 }
 
@@ -212,7 +210,7 @@ impl WithSimd for CopyChannels<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         // SAFETY: the caller's buffer has `plane.channel` floats for each channel.
-        unsafe { copy_channels(simd, self.plane, self.images, self.first, self.to) };
+        unsafe { copy_channels(simd, self.plane, self.tile, self.images, self.to) };
     }
 }
 
@@ -248,8 +246,7 @@ impl<const T: usize> WithSimd for AddPanel<'_, T> {
 
 struct FinishBand<'a> {
     plane: &'a Plane,
-    first: usize,
-    vectors: usize,
+    tile: Tile,
     sums: *const f32,
     y: *mut f32,
     at: usize,
@@ -270,9 +267,8 @@ impl WithSimd for FinishBand<'_> {
                 finish_row(
                     simd,
                     self.plane,
-                    self.first,
-                    self.vectors,
-                    self.sums.add(nth * self.vectors * S::F32_LANES),
+                    self.tile,
+                    self.sums.add(nth * self.tile.vectors * S::F32_LANES),
                     self.y,
                     self.at + nth * pixels,
                     row,
