@@ -6,7 +6,7 @@ use crate::isa::Isa;
 
 use super::geometry::ConvGeometry;
 use super::packed::ConvFormat;
-use super::plane::Plane;
+use super::plane::{Plane, Shifts};
 
 /// The images that a convolution is packed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,7 @@ pub struct ConvChoice {
     dense: f64,
     panels: f64,
     panel_channels: usize,
+    shifts: Shifts,
 }
 
 /// What the parts of the work cost, in nanoseconds for a vector of floats.
@@ -110,33 +111,45 @@ impl ConvChoice {
             * (height * width) as f64;
         let dense = products / lanes as f64 * rates.dense + copied(&plane, 1);
 
-        let mut best = (f64::INFINITY, 1);
-        for panels in 1..=group_channels {
-            let wide = group_channels.div_ceil(panels);
-            if panels > 1 && wide == group_channels.div_ceil(panels - 1) {
-                continue;
-            }
-            plane.lay_out(geometry, hint.image, wide, lanes, 1)?;
-            let vectors = (plane.widest() * plane.tiles()) as f64;
-            let rows = (shape[0] * panels) as f64;
-            // A weight's vectors come from the second-level cache where a panel overflows the
-            // first.
-            let overflow = ((plane.channel * wide) as f64 / 10240.0 - 1.0).clamp(0.0, 1.0);
-            let panels = csr.nnz() as f64 * vectors * rates.weight * (1.0 + overflow)
-                + rows * vectors * rates.sums
-                + rows * plane.tiles() as f64 * rates.row
-                + copied(&plane, plane.tiles());
-            if panels < best.0 {
-                best = (panels, wide);
+        let mut best = (f64::INFINITY, 1, Shifts::Copied);
+        for shifts in [Shifts::Copied, Shifts::Loaded] {
+            let mut last = 0;
+            for panels in 1..=group_channels {
+                let wide = group_channels.div_ceil(panels);
+                if wide == last {
+                    continue;
+                }
+                last = wide;
+                plane.lay_out(geometry, hint.image, wide, lanes, 1, shifts)?;
+                let vectors = (plane.widest() * plane.tiles()) as f64;
+                let rows = (shape[0] * panels) as f64;
+                // A weight's vectors come from the second-level cache where a panel overflows
+                // the first.
+                let overflow = ((plane.channel * wide) as f64 / 10240.0 - 1.0).clamp(0.0, 1.0);
+                let loads = match shifts {
+                    Shifts::Copied => 1.0,
+                    Shifts::Loaded => 1.5,
+                };
+                let panels = csr.nnz() as f64 * vectors * rates.weight * (loads + overflow)
+                    + rows * vectors * rates.sums
+                    + rows * plane.tiles() as f64 * rates.row
+                    + copied(&plane, plane.tiles());
+                if panels < best.0 {
+                    best = (panels, wide, shifts);
+                }
             }
         }
         if let Some(width) = std::env::var("CONV_WIDTH").ok().and_then(|w| w.parse().ok()) {
             best.1 = width;
         }
+        if let Ok(v) = std::env::var("CONV_SHIFTS") {
+            best.2 = if v == "0" { Shifts::Copied } else { Shifts::Loaded };
+        }
         Ok(Self {
             dense,
             panels: best.0,
             panel_channels: best.1,
+            shifts: best.2,
         })
     }
 
@@ -159,8 +172,8 @@ impl ConvChoice {
         }
     }
 
-    /// Input channels of a panel.
-    pub(crate) fn panel_channels(&self) -> usize {
-        self.panel_channels
+    /// Input channels of a panel, and how its images are best copied.
+    pub(crate) fn panels(&self) -> (usize, Shifts) {
+        (self.panel_channels, self.shifts)
     }
 }

@@ -132,7 +132,8 @@ impl SparseConv {
         let storage = match format {
             ConvFormat::Dense => Storage::Dense(ConvDense::pack(csr, geometry)?),
             ConvFormat::Panels => {
-                Storage::Panels(ConvPanels::pack(csr, geometry, choice.panel_channels()))
+                let (width, shifts) = choice.panels();
+                Storage::Panels(ConvPanels::pack(csr, geometry, width, shifts))
             }
         };
         Ok(Self {

@@ -14,6 +14,8 @@ use crate::tile::bands;
 use crate::vector::{load, store};
 
 use super::geometry::ConvGeometry;
+use super::plane::{MAX_VECTORS, Shifts};
+use super::run::Finish;
 
 /// Most rows of a band: the unit of work that threads share.
 const BAND: usize = 128;
@@ -41,6 +43,8 @@ pub(crate) struct ConvPanels {
     /// Input channels of a group.
     group_channels: usize,
     taps: usize,
+    /// How its images are best copied.
+    shifts: Shifts,
     /// Input channels of a panel.
     width: usize,
     /// Output channels of each band, in order; a band lies within one group.
@@ -59,7 +63,12 @@ pub(crate) struct ConvPanels {
 
 impl ConvPanels {
     /// Packs `csr`, of the shape of `geometry`'s matrix, into panels of about `width` channels.
-    pub(crate) fn pack(csr: &Csr, geometry: &ConvGeometry, width: usize) -> Self {
+    pub(crate) fn pack(
+        csr: &Csr,
+        geometry: &ConvGeometry,
+        width: usize,
+        shifts: Shifts,
+    ) -> Self {
         let [group_rows, group_channels] = geometry.group_channels();
         let taps = geometry.taps();
         let most = ((1 << 16) / taps).clamp(1, group_channels);
@@ -69,6 +78,7 @@ impl ConvPanels {
             group_rows,
             group_channels,
             taps,
+            shifts,
             width: group_channels.div_ceil(wanted),
             bands: Vec::new(),
             group_bands: vec![0],
@@ -118,8 +128,9 @@ impl ConvPanels {
         rows.sort_by_key(|(row, entries)| (entries.len(), *row));
         for (row, entries) in rows {
             let weights = entries.len() as u32;
-            // The first panel also sets the sums of rows that have nothing in it.
-            if weights == 0 && panel > 0 {
+            // The first panel also sets the sums of rows that have nothing in it, and the last
+            // hands them on.
+            if weights == 0 && panel > 0 && panel + 1 < self.panel_count() {
                 continue;
             }
             let open = self.starts.last().map_or(0, |start| start.run);
@@ -147,6 +158,11 @@ impl ConvPanels {
     /// Panels of a group.
     pub(crate) fn panel_count(&self) -> usize {
         self.group_channels.div_ceil(self.width)
+    }
+
+    /// How its images are best copied.
+    pub(crate) fn shifts(&self) -> Shifts {
+        self.shifts
     }
 
     /// Input channels of a panel; the last has perhaps fewer.
@@ -177,7 +193,7 @@ impl ConvPanels {
     }
 
     /// Adds what one panel contributes to the sums of one band: `sums[row][..]`, `T` vectors a
-    /// row, set by the first panel.
+    /// row, set by the first panel; the last panel finishes them instead.
     ///
     /// # Safety
     ///
@@ -193,7 +209,9 @@ impl ConvPanels {
         offsets: &[u32],
         x: *const f32,
         sums: *mut f32,
+        finish: &Finish<'_>,
     ) {
+        assert!(T <= MAX_VECTORS);
         assert!(offsets.len() >= self.width * self.taps);
         let offsets = offsets.as_ptr();
         let at = band * self.panel_count() + panel;
@@ -202,15 +220,20 @@ impl ConvPanels {
         let mut place = self.places[start.value..end.value].as_ptr();
         let mut value = self.values[start.value..end.value].as_ptr();
         let width = T * S::F32_LANES;
+        let last = panel + 1 == self.panel_count();
+        let mut finished = [simd.splat_f32s(0.0); MAX_VECTORS + 1];
+        let finished = finished.as_mut_ptr().cast::<f32>();
         for run in &self.runs[start.run..end.run] {
             for _ in 0..run.rows {
                 // SAFETY: `pack` wrote the runs, rows, places and values of a panel together: the
                 // runs count exactly its rows, and their weights exactly its places and values,
                 // so the three pointers stay within their slices. A place is below
                 // `width * taps`, the offsets asserted above, and its vectors are readable by
-                // the caller's promise. A row is within the band, so its sums are the caller's.
+                // the caller's promise. A row is within the band, so its sums are the caller's. `finished` has room
+                // for `T` vectors and one more.
                 unsafe {
-                    let sums = sums.add(usize::from(*row) * width);
+                    let nth = usize::from(*row);
+                    let sums = sums.add(nth * width);
                     row = row.add(1);
                     let mut acc = [simd.splat_f32s(0.0); T];
                     if panel > 0 {
@@ -228,8 +251,12 @@ impl ConvPanels {
                         value = value.add(1);
                         place = place.add(1);
                     }
+                    let to = if last { finished } else { sums };
                     for t in 0..T {
-                        store::<S>(sums.add(t * S::F32_LANES), acc[t]);
+                        store::<S>(to.add(t * S::F32_LANES), acc[t]);
+                    }
+                    if last {
+                        finish.row(simd, nth, finished);
                     }
                 }
             }

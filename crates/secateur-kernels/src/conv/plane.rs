@@ -14,9 +14,6 @@ use super::geometry::ConvGeometry;
 /// Most vectors of a tile: with one more for the weight they fill AVX2's sixteen registers.
 pub(crate) const MAX_VECTORS: usize = 14;
 
-/// Floats of a panel's copies that the first-level cache should hold.
-const CACHED: usize = 10 * 1024;
-
 /// One version of a channel of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Copy {
@@ -52,6 +49,18 @@ struct Key {
     width: usize,
     lanes: usize,
     parts: usize,
+    shifts: Shifts,
+}
+
+/// How the columns of a kernel find their pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Shifts {
+    /// Each in a copy of its own, shifted, so that every load is aligned: for many weights.
+    #[default]
+    Copied,
+    /// All in one copy, by loads that straddle cache lines: for few weights, when copying is most
+    /// of the work.
+    Loaded,
 }
 
 /// The flat row of one image and the copies of its input.
@@ -67,6 +76,8 @@ pub(crate) struct Plane {
     pub(crate) padding: [usize; 2],
     /// Strides.
     pub(crate) stride: [usize; 2],
+    /// How the columns of the kernel find their pixels.
+    shifts: Shifts,
     /// Flat pixels from an output row to the next.
     pub(crate) pitch: usize,
     /// Pixels of a copy's row that are looked at; zeros follow up to the pitch.
@@ -118,6 +129,7 @@ impl Plane {
         width: usize,
         lanes: usize,
         parts: usize,
+        shifts: Shifts,
     ) -> Result<(), KernelError> {
         let key = Key {
             geometry: *geometry,
@@ -125,11 +137,12 @@ impl Plane {
             width,
             lanes,
             parts,
+            shifts,
         };
         if self.key.replace(key) == Some(key) {
             return Ok(());
         }
-        let laid_out = self.lay_out_tiles(geometry, image, width, lanes, parts);
+        let laid_out = self.lay_out_tiles(geometry, image, width, lanes, parts, shifts);
         if laid_out.is_err() {
             self.key = None;
         }
@@ -143,6 +156,7 @@ impl Plane {
         width: usize,
         lanes: usize,
         parts: usize,
+        shifts: Shifts,
     ) -> Result<(), KernelError> {
         let mut output = geometry.output(image)?;
         let mut input = image;
@@ -153,8 +167,13 @@ impl Plane {
         }
         self.set_image(geometry, input, output, lanes);
         self.strip = strip(geometry, output[1], lanes);
-        self.pitch = pitch(geometry, self.strip, lanes);
-        self.columns = self.strip;
+        self.shifts = shifts;
+        let across = match shifts {
+            Shifts::Copied => 0,
+            Shifts::Loaded => reach_across(geometry),
+        };
+        self.columns = self.strip + across;
+        self.pitch = pitch(geometry, self.columns, lanes);
         let flat = (output[0] - 1)
             .checked_mul(self.pitch)
             .and_then(|flat| flat.checked_add(self.strip))
@@ -166,15 +185,6 @@ impl Plane {
         let widest = MAX_VECTORS.min(self.vectors.div_ceil(parts)).max(1);
         self.tiles = self.vectors.div_ceil(widest);
         self.lay_copies(geometry);
-        // A long kernel or a wide row needs much beside the tile; a narrower tile does not help
-        // then, so the width is only halved while that makes the panel fit.
-        while self.channel * width > CACHED
-            && self.widest() >= 8
-            && self.widest() * lanes * 2 > self.channel / self.copies.len().max(1)
-        {
-            self.tiles *= 2;
-            self.lay_copies(geometry);
-        }
         let floats = self
             .channel
             .checked_mul(width)
@@ -276,6 +286,7 @@ impl Plane {
             width: 0,
             lanes,
             parts: 0,
+            shifts: Shifts::Loaded,
         };
         if self.key == Some(key) {
             return Ok(());
@@ -286,8 +297,7 @@ impl Plane {
         let [kernel_height, kernel_width] = geometry.kernel_size();
         let [dilation_height, dilation_width] = geometry.dilations();
         let down = (kernel_height - 1) * dilation_height / self.stride[0];
-        let across = (kernel_width - 1) * dilation_width / self.stride[1];
-        self.pitch = output[1] + across;
+        self.pitch = output[1] + reach_across(geometry);
         self.columns = self.pitch;
         self.strip = output[1];
         self.vectors = 1;
@@ -348,7 +358,7 @@ impl Plane {
         for copy in &mut self.copies {
             copy.base = base;
             // Where rows do not begin with a vector, the last of a copy ends beyond it.
-            let beyond = if self.pitch.is_multiple_of(self.lanes) {
+            let beyond = if self.pitch.is_multiple_of(self.lanes) && copy.len.is_multiple_of(LINE) {
                 0
             } else {
                 self.lanes
@@ -386,11 +396,21 @@ impl Plane {
         let copy = Copy {
             row: row % self.stride[0],
             column,
-            shift: down % self.lanes,
+            shift: 0,
             len: 0,
             base: 0,
         };
-        (copy, down / self.lanes * self.lanes)
+        match self.shifts {
+            Shifts::Copied => {
+                let shift = down % self.lanes;
+                (Copy { shift, ..copy }, down - shift)
+            }
+            Shifts::Loaded => {
+                let column = column % self.stride[1];
+                let across = tap % kernel_width * dilation_width / self.stride[1];
+                (Copy { column, ..copy }, down + across)
+            }
+        }
     }
 
     /// Vectors of the widest tile.
@@ -436,6 +456,11 @@ pub(crate) struct Tile {
 
 fn same(a: &Copy, b: &Copy) -> bool {
     (a.row, a.column, a.shift) == (b.row, b.column, b.shift)
+}
+
+/// Columns of a copy that the kernel sees beyond an output row.
+fn reach_across(geometry: &ConvGeometry) -> usize {
+    (geometry.kernel_size()[1] - 1) * geometry.dilations()[1] / geometry.strides()[1]
 }
 
 /// Output columns of a strip: up to seven vectors, so that the gaps at the right end of an image

@@ -53,7 +53,7 @@ pub(crate) fn convolve(
     let parts = workers.div_ceil(batch * bands);
     let width = panels.width();
     conv.plane
-        .lay_out(geometry, image, width, isa.lanes(), parts)?;
+        .lay_out(geometry, image, width, isa.lanes(), parts, panels.shifts())?;
     let plane = &conv.plane;
     let [_, channels] = geometry.channels();
     let call = Call {
@@ -67,8 +67,7 @@ pub(crate) fn convolve(
     };
     let tiles = batch * plane.tiles();
     let [group_rows, _] = geometry.group_channels();
-    // Finishing reads a vector more than the sums of a row.
-    let sums_len = (group_rows * plane.widest() * plane.lanes + plane.lanes).next_multiple_of(LINE);
+    let sums_len = (group_rows * plane.widest() * plane.lanes).next_multiple_of(LINE);
     let panel_len = width * plane.channel;
     if workers == 1 || tiles >= 2 * workers {
         // A worker copies a panel's input just before it is used, and takes all bands of a tile.
@@ -125,27 +124,20 @@ impl Call<'_> {
                 for band in bands.clone() {
                     let row = self.panels.bands()[band].start - first;
                     let at = row * vectors * self.plane.lanes;
-                    self.add(vectors, band, panel, copied, sums.at(at));
+                    self.add(part, band, panel, copied, sums.at(at));
                 }
-            }
-            for band in bands {
-                let row = self.panels.bands()[band].start - first;
-                let at = row * vectors * self.plane.lanes;
-                self.finish(part, band, sums.at(at));
             }
         }
     }
 
     /// One band of one tile, all of whose channels have been copied.
     fn band(&self, part: usize, band: usize, copied: SharedMut, sums: SharedMut) {
-        let vectors = self.plane.tile(part % self.plane.tiles()).vectors;
         let group = self.panels.group_of(band);
         for panel in 0..self.panels.panel_count() {
             let first = self.panels.channels(group, panel).start;
             let from = copied.at(first * self.plane.channel);
-            self.add(vectors, band, panel, from, sums);
+            self.add(part, band, panel, from, sums);
         }
-        self.finish(part, band, sums);
     }
 
     fn copy(&self, part: usize, channels: Range<usize>, to: SharedMut) {
@@ -161,10 +153,24 @@ impl Call<'_> {
         });
     }
 
-    fn add(&self, vectors: usize, band: usize, panel: usize, from: SharedMut, sums: SharedMut) {
+    /// What a panel adds to a band of a tile.
+    fn add(&self, part: usize, band: usize, panel: usize, from: SharedMut, sums: SharedMut) {
+        let (image, tile) = (part / self.plane.tiles(), part % self.plane.tiles());
+        let tile = self.plane.tile(tile);
+        let [out, _] = self.geometry.channels();
+        let pixels = self.plane.output[0] * self.plane.output[1];
+        let first = self.panels.bands()[band].start;
+        let finish = Finish {
+            plane: self.plane,
+            tile,
+            y: self.y.get(),
+            at: (image * out + first) * pixels,
+            first,
+            epilogue: self.epilogue,
+        };
         macro_rules! with {
             ($($t:literal)*) => {
-                match vectors {
+                match tile.vectors {
                     $($t => self.isa.dispatch(AddPanel::<$t> {
                         panels: self.panels,
                         band,
@@ -172,28 +178,13 @@ impl Call<'_> {
                         offsets: &self.plane.offsets,
                         x: from.get(),
                         sums: sums.get(),
+                        finish,
                     }),)*
                     _ => unreachable!("a tile has at most MAX_VECTORS vectors"),
                 }
             };
         }
         with!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
-    }
-
-    fn finish(&self, part: usize, band: usize, sums: SharedMut) {
-        let (image, tile) = (part / self.plane.tiles(), part % self.plane.tiles());
-        let [out, _] = self.geometry.channels();
-        let pixels = self.plane.output[0] * self.plane.output[1];
-        let rows = self.panels.bands()[band].clone();
-        self.isa.dispatch(FinishBand {
-            plane: self.plane,
-            tile: self.plane.tile(tile),
-            sums: sums.get(),
-            y: self.y.get(),
-            at: (image * out + rows.start) * pixels,
-            rows,
-            epilogue: self.epilogue,
-        });
     }
 }
 
@@ -221,6 +212,7 @@ struct AddPanel<'a, const T: usize> {
     offsets: &'a [u32],
     x: *const f32,
     sums: *mut f32,
+    finish: Finish<'a>,
 }
 
 impl<const T: usize> WithSimd for AddPanel<'_, T> {
@@ -239,42 +231,47 @@ impl<const T: usize> WithSimd for AddPanel<'_, T> {
                 self.offsets,
                 self.x,
                 self.sums,
+                &self.finish,
             );
         }
     }
 }
 
-struct FinishBand<'a> {
+/// Where the finished sums of a band go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Finish<'a> {
     plane: &'a Plane,
     tile: Tile,
-    sums: *const f32,
     y: *mut f32,
+    /// Where the image of the band's first output channel begins.
     at: usize,
-    rows: Range<usize>,
+    /// The band's first output channel.
+    first: usize,
     epilogue: &'a Epilogue<'a>,
 }
 
-impl WithSimd for FinishBand<'_> {
-    type Output = ();
-
+impl Finish<'_> {
+    /// Finishes the sums of the band's row `nth`.
+    ///
+    /// # Safety
+    ///
+    /// `sums` holds the tile's vectors and is readable for one more; the band and the tile are
+    /// the caller's part of the work.
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    pub(crate) unsafe fn row<S: Simd>(&self, simd: S, nth: usize, sums: *const f32) {
         let pixels = self.plane.output[0] * self.plane.output[1];
-        for (nth, row) in self.rows.enumerate() {
-            // SAFETY: `sums` holds the band that was just summed, rows of `vectors` vectors, and
-            // room for a vector more at the end; the tile's pixels of these channels are ours.
-            unsafe {
-                finish_row(
-                    simd,
-                    self.plane,
-                    self.tile,
-                    self.sums.add(nth * self.tile.vectors * S::F32_LANES),
-                    self.y,
-                    self.at + nth * pixels,
-                    row,
-                    self.epilogue,
-                );
-            }
+        // SAFETY: the caller's promise; each part has its own channels and pixels of Y.
+        unsafe {
+            finish_row(
+                simd,
+                self.plane,
+                self.tile,
+                sums,
+                self.y,
+                self.at + nth * pixels,
+                self.first + nth,
+                self.epilogue,
+            );
         }
     }
 }
