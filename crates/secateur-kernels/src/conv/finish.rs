@@ -29,7 +29,7 @@ pub(crate) unsafe fn finish_row<S: Simd>(
     let [height, width] = plane.output;
     let first = tile.first;
     let end = first + tile.vectors * S::F32_LANES;
-    if plane.pitch == width {
+    if plane.pitch == width && plane.strip == width {
         let count = end.min(height * width) - first;
         // SAFETY: without gaps the tile's pixels follow each other in the image.
         unsafe { finish_pixels(simd, sums, y, at + first, count, row, epilogue) };

@@ -166,7 +166,7 @@ impl Plane {
             output = input;
         }
         self.set_image(geometry, input, output, lanes);
-        self.strip = strip(geometry, output[1], lanes);
+        self.strip = strip(geometry, output[1]);
         self.shifts = shifts;
         let across = match shifts {
             Shifts::Copied => 0,
@@ -463,17 +463,17 @@ fn reach_across(geometry: &ConvGeometry) -> usize {
     (geometry.kernel_size()[1] - 1) * geometry.dilations()[1] / geometry.strides()[1]
 }
 
-/// Output columns of a strip: up to seven vectors, so that the gaps at the right end of an image
+/// Output columns of a strip: up to seven times a cache line, so that the gaps at the right end of an image
 /// are small, and among the ways with the smallest gaps the narrowest.
-fn strip(geometry: &ConvGeometry, width: usize, lanes: usize) -> usize {
-    let vectors = width.div_ceil(lanes);
-    if geometry.kernel_size()[0] == 1 || vectors <= 7 {
+fn strip(geometry: &ConvGeometry, width: usize) -> usize {
+    let lines = width.div_ceil(LINE);
+    if geometry.kernel_size()[0] == 1 || lines <= 7 {
         return width;
     }
     let best = (4..=7)
-        .min_by_key(|&strip| vectors.div_ceil(strip) * strip)
+        .min_by_key(|&strip| lines.div_ceil(strip) * strip)
         .unwrap_or(7);
-    best * lanes
+    best * LINE
 }
 
 /// Flat pixels from an output row to the next: a whole number of vectors makes one shift serve
