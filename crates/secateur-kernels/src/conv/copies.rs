@@ -40,7 +40,7 @@ pub(crate) unsafe fn copy_channels<S: Simd>(
         for segment in plane.segments(tile) {
             // SAFETY: the plane made its segments for images of this size: the lanes seen lie in
             // the image, and a whole vector in the channel's copies.
-            unsafe { copy_segment(simd, segment, plane.stride[1], image.as_ptr(), to) };
+            unsafe { copy_segment(simd, plane, segment, image.as_ptr(), to) };
         }
     }
 }
@@ -53,23 +53,24 @@ pub(crate) unsafe fn copy_channels<S: Simd>(
 #[inline(always)]
 unsafe fn copy_segment<S: Simd>(
     simd: S,
+    plane: &Plane,
     segment: &Segment,
-    step: usize,
     image: *const f32,
     to: *mut f32,
 ) {
     let from = image.wrapping_offset(segment.from as isize);
-    let seen = usize::from(segment.lanes[0])..usize::from(segment.lanes[1]);
-    // SAFETY: the caller's promise; a masked load touches the lanes seen only, and a vector has
-    // no more lanes than the array.
+    let step = plane.stride[1];
+    // SAFETY: the caller's promise; a masked load touches the lanes seen only, a segment's mask is
+    // one of the plane's, and a vector has no more lanes than a mask or the array.
     unsafe {
-        let v = if step == 1 && seen == (0..S::F32_LANES) {
-            load::<S>(from)
-        } else if step == 1 {
-            simd.mask_load_ptr_f32s(lanes_in(simd, seen), from)
+        let v = if step == 1 {
+            let mask = plane.masks.as_ptr().add(usize::from(segment.mask));
+            let mask = mask.cast::<S::u32s>().read_unaligned();
+            let seen = simd.greater_than_u32s(mask, simd.splat_u32s(0));
+            simd.mask_load_ptr_f32s(seen.into(), from)
         } else {
             let mut lanes = [0.0_f32; 16];
-            for lane in seen {
+            for lane in usize::from(segment.lanes[0])..usize::from(segment.lanes[1]) {
                 lanes[lane] = *from.wrapping_add(lane * step);
             }
             load::<S>(lanes.as_ptr())

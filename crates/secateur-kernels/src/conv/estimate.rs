@@ -1,12 +1,14 @@
 //! What a convolution costs in each format, and which to choose.
 
+use std::fmt;
+
 use crate::csr::Csr;
 use crate::error::{KernelError, check_length};
 use crate::isa::Isa;
 
 use super::geometry::ConvGeometry;
 use super::packed::ConvFormat;
-use super::plane::{Plane, Shifts};
+use super::plane::{MAX_VECTORS, Plane, Shifts, Tiling};
 
 /// The images that a convolution is packed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,13 +24,16 @@ impl ConvHint {
     }
 }
 
-/// A choice of format and what speaks for it.
+/// Which format was chosen for a convolution, and what speaks for it.
+///
+/// The estimate is a fixed table for each instruction set: the same weights are packed the same
+/// on every run and machine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConvChoice {
     dense: f64,
     panels: f64,
     panel_channels: usize,
-    shifts: Shifts,
+    tiling: Tiling,
 }
 
 /// What the parts of the work cost, in nanoseconds for a vector of floats.
@@ -36,41 +41,58 @@ pub struct ConvChoice {
 struct Rates {
     /// A multiply-add of the dense kernel.
     dense: f64,
-    /// A multiply-add of a kept weight.
+    /// A multiply-add of a kept weight, its pixels aligned and in the first-level cache.
     weight: f64,
-    /// Taking up the sums of a row and putting them down.
+    /// How many times that where the pixels straddle cache lines.
+    straddling: f64,
+    /// Finding the pixels of a kept weight, once a tile.
+    find: f64,
+    /// Taking up a vector of sums and putting it down.
     sums: f64,
-    /// Beginning a row of a panel, whatever its vectors.
+    /// Beginning a row of a panel, once a tile.
     row: f64,
     /// Copying a vector of input.
     copy: f64,
 }
 
 fn rates(isa: Isa) -> Rates {
+    let avx512 = Rates {
+        dense: 0.26,
+        weight: 0.31,
+        straddling: 1.45,
+        find: 0.3,
+        sums: 0.65,
+        row: 5.0,
+        copy: 2.5,
+    };
     match isa {
-        Isa::Avx512 | Isa::Avx512Vbmi => Rates {
-            dense: 0.18,
-            weight: 0.21,
-            sums: 0.5,
-            row: 4.0,
-            copy: 0.8,
-        },
+        Isa::Avx512 | Isa::Avx512Vbmi => avx512,
         Isa::Avx2 => Rates {
-            dense: 0.18,
-            weight: 0.21,
+            dense: 0.26,
+            weight: 0.26,
+            straddling: 1.25,
             sums: 0.4,
-            row: 4.0,
-            copy: 0.8,
+            copy: 1.5,
+            ..avx512
         },
         _ => Rates {
             dense: 0.6,
             weight: 0.7,
-            sums: 1.0,
-            row: 4.0,
-            copy: 1.0,
+            straddling: 1.0,
+            find: 0.6,
+            sums: 0.8,
+            row: 5.0,
+            copy: 1.5,
         },
     }
 }
+
+/// Bytes of a panel's pixels from which the first-level cache begins to overflow, and those from
+/// which nearly all come from the second level.
+const CACHE: [f64; 2] = [40e3, 100e3];
+
+/// What a multiply-add costs more then.
+const OVERFLOW: f64 = 0.6;
 
 impl ConvChoice {
     /// The choice for the weights `csr`, `[out, in / groups * height * width]`, of a convolution
@@ -92,65 +114,34 @@ impl ConvChoice {
             )?;
         }
         let isa = Isa::from_env()?;
-        let rates = rates(isa);
-        let lanes = isa.lanes();
-        let [height, width] = geometry.output(hint.image)?;
-        let [group_rows, group_channels] = geometry.group_channels();
-        let groups = geometry.group_count() as f64;
-        let mut plane = Plane::default();
-
-        plane.lay_out_whole(geometry, hint.image, lanes)?;
-        let [_, channels] = geometry.channels();
-        let copied = |plane: &Plane, tiles: usize| {
-            (channels * tiles) as f64 * (plane.channel / lanes) as f64 * rates.copy
+        let (rates, lanes) = (rates(isa), isa.lanes());
+        let mut choice = Self {
+            dense: dense_cost(geometry, hint, rates, lanes)?,
+            panels: f64::INFINITY,
+            panel_channels: 1,
+            tiling: Tiling {
+                vectors: MAX_VECTORS,
+                shifts: Shifts::Copied,
+            },
         };
-        let chunk = 16_usize.max(lanes);
-        let products = group_rows.next_multiple_of(chunk) as f64
-            * groups
-            * shape[1] as f64
-            * (height * width) as f64;
-        let dense = products / lanes as f64 * rates.dense + copied(&plane, 1);
-
-        let mut best = (f64::INFINITY, 1, Shifts::Copied);
+        let [_, group_channels] = geometry.group_channels();
+        let mut plane = Plane::default();
         for shifts in [Shifts::Copied, Shifts::Loaded] {
-            let mut last = 0;
-            for panels in 1..=group_channels {
-                let wide = group_channels.div_ceil(panels);
-                if wide == last {
-                    continue;
-                }
-                last = wide;
-                plane.lay_out(geometry, hint.image, wide, lanes, 1, shifts)?;
-                let vectors = (plane.widest() * plane.tiles()) as f64;
-                let rows = (shape[0] * panels) as f64;
-                // A weight's vectors come from the second-level cache where a panel overflows
-                // the first.
-                let overflow = ((plane.channel * wide) as f64 / 10240.0 - 1.0).clamp(0.0, 1.0);
-                let loads = match shifts {
-                    Shifts::Copied => 1.0,
-                    Shifts::Loaded => 1.5,
-                };
-                let panels = csr.nnz() as f64 * vectors * rates.weight * (loads + overflow)
-                    + rows * vectors * rates.sums
-                    + rows * plane.tiles() as f64 * rates.row
-                    + copied(&plane, plane.tiles());
-                if panels < best.0 {
-                    best = (panels, wide, shifts);
+            for vectors in [MAX_VECTORS, MAX_VECTORS / 2] {
+                let tiling = Tiling { vectors, shifts };
+                plane.outline(geometry, hint.image, lanes, 1, tiling)?;
+                for panels in 1..=group_channels {
+                    let width = group_channels.div_ceil(panels);
+                    let cost = panels_cost(csr, geometry, &plane, rates, tiling, width);
+                    if cost < choice.panels {
+                        choice.panels = cost;
+                        choice.panel_channels = width;
+                        choice.tiling = tiling;
+                    }
                 }
             }
         }
-        if let Some(width) = std::env::var("CONV_WIDTH").ok().and_then(|w| w.parse().ok()) {
-            best.1 = width;
-        }
-        if let Ok(v) = std::env::var("CONV_SHIFTS") {
-            best.2 = if v == "0" { Shifts::Copied } else { Shifts::Loaded };
-        }
-        Ok(Self {
-            dense,
-            panels: best.0,
-            panel_channels: best.1,
-            shifts: best.2,
-        })
+        Ok(choice)
     }
 
     /// The format chosen: dense where no other is estimated to be faster.
@@ -172,8 +163,66 @@ impl ConvChoice {
         }
     }
 
-    /// Input channels of a panel, and how its images are best copied.
-    pub(crate) fn panels(&self) -> (usize, Shifts) {
-        (self.panel_channels, self.shifts)
+    /// Input channels of a panel, and how its images are best cut and copied.
+    pub(crate) fn panels(&self) -> (usize, Tiling) {
+        (self.panel_channels, self.tiling)
     }
+}
+
+impl fmt::Display for ConvChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: panels of {} channels {:.1} us, dense {:.1} us an image",
+            self.format(),
+            self.panel_channels,
+            self.panels * 1e-3,
+            self.dense * 1e-3
+        )
+    }
+}
+
+/// Nanoseconds of an image by the dense kernel, whose vectors hold output channels.
+fn dense_cost(
+    geometry: &ConvGeometry,
+    hint: &ConvHint,
+    rates: Rates,
+    lanes: usize,
+) -> Result<f64, KernelError> {
+    let [height, width] = geometry.output(hint.image)?;
+    let [group_rows, _] = geometry.group_channels();
+    let [_, columns] = geometry.matrix_shape();
+    let [_, channels] = geometry.channels();
+    let mut plane = Plane::default();
+    plane.lay_out_whole(geometry, hint.image, lanes)?;
+    let rows = group_rows.next_multiple_of(16) * geometry.group_count();
+    let products = rows as f64 * columns as f64 * (height * width) as f64;
+    let copied = channels as f64 * plane.channel as f64 * rates.copy;
+    Ok((products * rates.dense + copied) / lanes as f64)
+}
+
+/// Nanoseconds of an image by panels of `width` channels.
+fn panels_cost(
+    csr: &Csr,
+    geometry: &ConvGeometry,
+    plane: &Plane,
+    rates: Rates,
+    tiling: Tiling,
+    width: usize,
+) -> f64 {
+    let [rows, channels] = geometry.channels().map(|channels| channels as f64);
+    let [_, group_channels] = geometry.group_channels();
+    let panels = group_channels.div_ceil(width) as f64;
+    let tiles = plane.tiles() as f64;
+    let vectors = tiles * plane.widest() as f64;
+    let bytes = (4 * plane.channel * width) as f64;
+    let overflow = OVERFLOW * ((bytes - CACHE[0]) / (CACHE[1] - CACHE[0])).clamp(0.0, 1.0);
+    let loads = match tiling.shifts {
+        Shifts::Copied => 1.0,
+        Shifts::Loaded => rates.straddling,
+    };
+    let copied = channels * tiles * (plane.channel / plane.lanes) as f64;
+    csr.nnz() as f64 * (vectors * rates.weight * (loads + overflow) + tiles * rates.find)
+        + rows * panels * (vectors * rates.sums + tiles * rates.row)
+        + copied * rates.copy
 }

@@ -132,8 +132,8 @@ impl SparseConv {
         let storage = match format {
             ConvFormat::Dense => Storage::Dense(ConvDense::pack(csr, geometry)?),
             ConvFormat::Panels => {
-                let (width, shifts) = choice.panels();
-                Storage::Panels(ConvPanels::pack(csr, geometry, width, shifts))
+                let (width, tiling) = choice.panels();
+                Storage::Panels(ConvPanels::pack(csr, geometry, width, tiling))
             }
         };
         Ok(Self {

@@ -14,7 +14,7 @@ use crate::tile::bands;
 use crate::vector::{load, store};
 
 use super::geometry::ConvGeometry;
-use super::plane::{MAX_VECTORS, Shifts};
+use super::plane::{MAX_VECTORS, Tiling};
 use super::run::Finish;
 
 /// Most rows of a band: the unit of work that threads share.
@@ -43,8 +43,8 @@ pub(crate) struct ConvPanels {
     /// Input channels of a group.
     group_channels: usize,
     taps: usize,
-    /// How its images are best copied.
-    shifts: Shifts,
+    /// How its images are best cut and copied.
+    tiling: Tiling,
     /// Input channels of a panel.
     width: usize,
     /// Output channels of each band, in order; a band lies within one group.
@@ -67,7 +67,7 @@ impl ConvPanels {
         csr: &Csr,
         geometry: &ConvGeometry,
         width: usize,
-        shifts: Shifts,
+        tiling: Tiling,
     ) -> Self {
         let [group_rows, group_channels] = geometry.group_channels();
         let taps = geometry.taps();
@@ -78,7 +78,7 @@ impl ConvPanels {
             group_rows,
             group_channels,
             taps,
-            shifts,
+            tiling,
             width: group_channels.div_ceil(wanted),
             bands: Vec::new(),
             group_bands: vec![0],
@@ -160,9 +160,9 @@ impl ConvPanels {
         self.group_channels.div_ceil(self.width)
     }
 
-    /// How its images are best copied.
-    pub(crate) fn shifts(&self) -> Shifts {
-        self.shifts
+    /// How its images are best cut and copied.
+    pub(crate) fn tiling(&self) -> Tiling {
+        self.tiling
     }
 
     /// Input channels of a panel; the last has perhaps fewer.

@@ -39,6 +39,8 @@ pub(crate) struct Segment {
     pub(crate) from: i32,
     /// Lanes that see a pixel; the others are 0.
     pub(crate) lanes: [u8; 2],
+    /// The same lanes as a mask, by its place among the plane's masks.
+    pub(crate) mask: u16,
 }
 
 /// What the layout of a plane depends on.
@@ -49,7 +51,16 @@ struct Key {
     width: usize,
     lanes: usize,
     parts: usize,
-    shifts: Shifts,
+    tiling: Tiling,
+}
+
+/// How images are best cut and copied for some weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tiling {
+    /// Most vectors of a tile.
+    pub(crate) vectors: usize,
+    /// How the columns of a kernel find their pixels.
+    pub(crate) shifts: Shifts,
 }
 
 /// How the columns of a kernel find their pixels.
@@ -97,6 +108,8 @@ pub(crate) struct Plane {
     pub(crate) offsets: Vec<u32>,
     /// The vectors of a channel's copies, tile after tile.
     segments: Vec<Segment>,
+    /// The masks of lanes that occur, all ones where a lane is seen.
+    pub(crate) masks: Vec<[u32; LINE]>,
     /// By tile: its first segment; one more at the end.
     segment_starts: Vec<usize>,
     /// What is laid out now.
@@ -115,6 +128,7 @@ impl ConvScratch {
         self.plane.copies.capacity() * size_of::<Copy>()
             + self.plane.offsets.capacity() * size_of::<u32>()
             + self.plane.segments.capacity() * size_of::<Segment>()
+            + self.plane.masks.capacity() * size_of::<[u32; LINE]>()
             + self.plane.segment_starts.capacity() * size_of::<usize>()
     }
 }
@@ -129,7 +143,7 @@ impl Plane {
         width: usize,
         lanes: usize,
         parts: usize,
-        shifts: Shifts,
+        tiling: Tiling,
     ) -> Result<(), KernelError> {
         let key = Key {
             geometry: *geometry,
@@ -137,27 +151,43 @@ impl Plane {
             width,
             lanes,
             parts,
-            shifts,
+            tiling,
         };
-        if self.key.replace(key) == Some(key) {
+        if self.key == Some(key) {
             return Ok(());
         }
-        let laid_out = self.lay_out_tiles(geometry, image, width, lanes, parts, shifts);
-        if laid_out.is_err() {
-            self.key = None;
+        self.key = None;
+        self.outline(geometry, image, lanes, parts, tiling)?;
+        let floats = self
+            .channel
+            .checked_mul(width)
+            .filter(|&floats| u32::try_from(floats).is_ok());
+        if floats.is_none() {
+            return Err(KernelError::Overflow {
+                what: "the input rows that one tile of a convolution sees",
+            });
         }
-        laid_out
+        self.fill_offsets(geometry, width);
+        self.clear_segments();
+        for tile in 0..self.tiles() {
+            let Tile { first, column, .. } = self.tile(tile);
+            self.add_segments(first, column);
+        }
+        self.key = Some(key);
+        Ok(())
     }
 
-    fn lay_out_tiles(
+    /// The pitch, the tiles and the copies for images of `image` pixels: all that a cost depends
+    /// on, but nothing yet to run by.
+    pub(crate) fn outline(
         &mut self,
         geometry: &ConvGeometry,
         image: [usize; 2],
-        width: usize,
         lanes: usize,
         parts: usize,
-        shifts: Shifts,
+        tiling: Tiling,
     ) -> Result<(), KernelError> {
+        self.key = None;
         let mut output = geometry.output(image)?;
         let mut input = image;
         if geometry.is_pointwise() {
@@ -167,8 +197,8 @@ impl Plane {
         }
         self.set_image(geometry, input, output, lanes);
         self.strip = strip(geometry, output[1]);
-        self.shifts = shifts;
-        let across = match shifts {
+        self.shifts = tiling.shifts;
+        let across = match tiling.shifts {
             Shifts::Copied => 0,
             Shifts::Loaded => reach_across(geometry),
         };
@@ -182,28 +212,20 @@ impl Plane {
                 what: "an image's height x width",
             })?;
         self.vectors = flat.div_ceil(lanes);
-        let widest = MAX_VECTORS.min(self.vectors.div_ceil(parts)).max(1);
+        let widest = MAX_VECTORS
+            .min(tiling.vectors)
+            .min(self.vectors.div_ceil(parts))
+            .max(1);
         self.tiles = self.vectors.div_ceil(widest);
         self.lay_copies(geometry);
-        let floats = self
-            .channel
-            .checked_mul(width)
-            .filter(|&floats| u32::try_from(floats).is_ok());
-        if floats.is_none() {
-            return Err(KernelError::Overflow {
-                what: "the input rows that one tile of a convolution sees",
-            });
-        }
-        self.fill_offsets(geometry, width);
-        self.segments.clear();
-        self.segment_starts.clear();
-        for tile in 0..self.tiles() {
-            self.segment_starts.push(self.segments.len());
-            let Tile { first, column, .. } = self.tile(tile);
-            self.add_segments(first, column);
-        }
-        self.segment_starts.push(self.segments.len());
         Ok(())
+    }
+
+    fn clear_segments(&mut self) {
+        self.segments.clear();
+        self.masks.clear();
+        self.segment_starts.clear();
+        self.segment_starts.push(0);
     }
 
     /// Appends the vectors of the copies for the tile from flat pixel `first` on, of the strip
@@ -238,10 +260,12 @@ impl Plane {
                         ),
                         _ => (0, [0, 0]),
                     };
+                    let mask = mask_of(&mut self.masks, seen);
                     self.segments.push(Segment {
                         to: (copy.base + at) as u32,
                         from,
                         lanes: seen,
+                        mask,
                     });
                     at += lanes;
                     column += lanes;
@@ -250,6 +274,7 @@ impl Plane {
                 row += 1;
             }
         }
+        self.segment_starts.push(self.segments.len());
     }
 
     /// The vectors to copy for a tile.
@@ -286,7 +311,10 @@ impl Plane {
             width: 0,
             lanes,
             parts: 0,
-            shifts: Shifts::Loaded,
+            tiling: Tiling {
+                vectors: 0,
+                shifts: Shifts::Loaded,
+            },
         };
         if self.key == Some(key) {
             return Ok(());
@@ -333,11 +361,8 @@ impl Plane {
         }
         let floats = self.copies.len() * (len + lanes).next_multiple_of(LINE);
         self.channel = (floats / LINE | 1) * LINE;
-        self.segments.clear();
-        self.segment_starts.clear();
-        self.segment_starts.push(0);
+        self.clear_segments();
         self.add_segments(0, 0);
-        self.segment_starts.push(self.segments.len());
         self.key = Some(key);
         Ok(())
     }
@@ -452,6 +477,17 @@ pub(crate) struct Tile {
     pub(crate) column: usize,
     /// Output columns of its strip.
     pub(crate) width: usize,
+}
+
+/// The place of the mask of some lanes among those known, which it joins.
+fn mask_of(masks: &mut Vec<[u32; LINE]>, [begin, end]: [u8; 2]) -> u16 {
+    let mut mask = [0; LINE];
+    mask[usize::from(begin)..usize::from(end)].fill(u32::MAX);
+    let known = masks.iter().position(|known| *known == mask);
+    known.unwrap_or_else(|| {
+        masks.push(mask);
+        masks.len() - 1
+    }) as u16
 }
 
 fn same(a: &Copy, b: &Copy) -> bool {

@@ -53,7 +53,7 @@ pub(crate) fn convolve(
     let parts = workers.div_ceil(batch * bands);
     let width = panels.width();
     conv.plane
-        .lay_out(geometry, image, width, isa.lanes(), parts, panels.shifts())?;
+        .lay_out(geometry, image, width, isa.lanes(), parts, panels.tiling())?;
     let plane = &conv.plane;
     let [_, channels] = geometry.channels();
     let call = Call {
