@@ -1,15 +1,20 @@
 //! Prints how fast pruned convolutions are on this machine, beside the direct dense one.
 //!
-//! `cargo run --release -p secateur-kernels --example convolutions [batch]`
+//! `cargo run --release -p secateur-kernels --example convolutions [batch] [threads]`
 //!
 //! Contestants take turns within one loop and are timed by the time of this thread, so that a
-//! busy machine slows all of them alike; figures are medians, and in brackets the fastest tenth. A rate counts the multiplications
+//! busy machine slows all of them alike; figures are medians, and in brackets the fastest tenth.
+//! With several threads it is the time on the clock that counts, which wants a quiet machine. A rate counts the multiplications
 //! of kept weights with output pixels, two operations each; its share is of the multiply-add
 //! peak measured in the same run.
 
+use std::time::Instant;
+
 use cpu_time::ThreadTime;
+use pulp::Simd;
 use secateur_kernels::{
-    ConvFormat, ConvGeometry, ConvHint, Csr, Epilogue, Scratch, SparseConv,
+    ConvChoice, ConvFormat, ConvGeometry, ConvHint, Csr, Epilogue, Isa, Scratch, SparseConv,
+    Threads,
 };
 
 const SPARSITIES: [f64; 6] = [0.5, 0.7, 0.8, 0.9, 0.95, 0.98];
@@ -37,15 +42,22 @@ fn weights(shape: [usize; 2], sparsity: f64, seed: &mut u64) -> Csr {
 
 struct Contestant {
     conv: SparseConv,
+    /// What the estimate would have chosen.
+    chosen: ConvFormat,
     scratch: Scratch,
     times: Vec<f64>,
 }
 
 impl Contestant {
-    fn new(conv: SparseConv) -> Self {
+    fn new(conv: SparseConv, chosen: ConvFormat, threads: usize) -> Self {
         Self {
             conv,
-            scratch: Scratch::new(),
+            chosen,
+            scratch: Scratch::new().with_threads(if threads > 1 {
+                Threads::Rayon
+            } else {
+                Threads::One
+            }),
             times: Vec::new(),
         }
     }
@@ -58,7 +70,7 @@ impl pulp::WithSimd for Peak {
     type Output = f64;
 
     #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, simd: S) -> f64 {
+    fn with_simd<S: Simd>(self, simd: S) -> f64 {
         let (a, b) = std::hint::black_box((0.999_9, 1e-4));
         let (a, b) = (simd.splat_f32s(a), simd.splat_f32s(b));
         let mut acc = [simd.splat_f32s(1.0); 12];
@@ -82,11 +94,31 @@ fn quantiles(times: &mut [f64]) -> [f64; 2] {
 }
 
 fn main() {
-    let batch: usize = std::env::args()
-        .nth(1)
-        .and_then(|v| v.parse().ok())
-        .unwrap_or(1);
-    println!("batch {batch}");
+    let mut arguments = std::env::args().skip(1).map(|v| v.parse().unwrap_or(1));
+    let batch: usize = arguments.next().unwrap_or(1);
+    let threads: usize = arguments.next().unwrap_or(1);
+    println!(
+        "batch {batch}, {threads} threads, {}",
+        Isa::from_env().unwrap()
+    );
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .unwrap()
+        .install(|| run(batch, threads));
+}
+
+/// [`Peak`] with the vectors that the convolutions use.
+fn peak() -> f64 {
+    match Isa::from_env() {
+        #[cfg(target_arch = "x86_64")]
+        Ok(Isa::Avx2) => pulp::x86::V3::try_new().map_or(0.0, |simd| Simd::vectorize(simd, Peak)),
+        Ok(Isa::Scalar) => pulp::Scalar::new().vectorize(Peak),
+        _ => pulp::Arch::new().dispatch(Peak),
+    }
+}
+
+fn run(batch: usize, threads: usize) {
     let mut seed = 88_172_645_463_325_252;
     for (name, channels, kernel, image) in [
         ("3x3 256->256 @14", [256, 256], 3, [14, 14]),
@@ -94,8 +126,7 @@ fn main() {
         ("1x1 256->256 @28", [256, 256], 1, [28, 28]),
     ] {
         let padding = kernel / 2;
-        let geometry =
-            ConvGeometry::conv2d(channels, [kernel, kernel]).padding([padding, padding]);
+        let geometry = ConvGeometry::conv2d(channels, [kernel, kernel]).padding([padding, padding]);
         let shape = [channels[0], channels[1] * kernel * kernel];
         let hint = ConvHint::image(image);
         let mut contestants: Vec<Contestant> = Vec::new();
@@ -108,19 +139,21 @@ fn main() {
             };
             contestants.push(Contestant::new(
                 SparseConv::pack_as(&csr, &geometry, format, &hint).unwrap(),
+                ConvChoice::of(&csr, &geometry, &hint).unwrap().format(),
+                threads,
             ));
         }
         let x: Vec<f32> = (0..batch * channels[1] * image[0] * image[1])
             .map(|_| (random(&mut seed) - 0.5) as f32)
             .collect();
         let mut y = vec![0.0; batch * channels[0] * image[0] * image[1]];
-        let begin = ThreadTime::now();
+        let begin = Instant::now();
         let (mut rounds, mut peaks) = (0, Vec::new());
         while rounds < 9 || (begin.elapsed().as_secs_f64() < 2.0 && rounds < 500) {
             for contestant in &mut contestants {
                 // The first call brings the weights back to the cache.
                 for timed in [false, true] {
-                    let start = ThreadTime::now();
+                    let (start, clock) = (ThreadTime::now(), Instant::now());
                     contestant
                         .conv
                         .forward(
@@ -133,16 +166,24 @@ fn main() {
                         )
                         .unwrap();
                     if timed {
-                        contestant.times.push(start.elapsed().as_secs_f64() * 1e3);
+                        let time = if threads > 1 {
+                            clock.elapsed()
+                        } else {
+                            start.elapsed()
+                        };
+                        contestant.times.push(time.as_secs_f64() * 1e3);
                     }
                 }
             }
-            peaks.push(1.0 / pulp::Arch::new().dispatch(Peak));
+            peaks.push(1.0 / (threads as f64 * peak()));
             rounds += 1;
         }
         let pixels = (batch * image[0] * image[1]) as f64;
         let peak = quantiles(&mut peaks).map(|time| 1.0 / time);
-        println!("{name}; multiply-add peak {:.0} ({:.0}) GFLOP/s", peak[0], peak[1]);
+        println!(
+            "{name}; multiply-add peak {:.0} ({:.0}) GFLOP/s",
+            peak[0], peak[1]
+        );
         let mut dense = [0.0; 2];
         for (nth, contestant) in contestants.iter_mut().enumerate() {
             let ms = quantiles(&mut contestant.times);
@@ -159,8 +200,16 @@ fn main() {
             let ratio = [0, 1].map(|i| dense[i] / ms[i]);
             println!(
                 "  {name:5} {:.4} ({:.4}) ms, {:4.0} ({:4.0}) GFLOP/s, {:3.0} ({:3.0}) % of peak, \
-                 {:5.2} ({:5.2}) x dense",
-                ms[0], ms[1], rate[0], rate[1], share[0], share[1], ratio[0], ratio[1]
+                 {:5.2} ({:5.2}) x dense, chosen: {}",
+                ms[0],
+                ms[1],
+                rate[0],
+                rate[1],
+                share[0],
+                share[1],
+                ratio[0],
+                ratio[1],
+                contestant.chosen
             );
         }
     }

@@ -36,7 +36,11 @@ struct Case {
 impl std::fmt::Debug for Case {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (image, batch, nnz) = (self.image, self.batch, self.weights.nnz());
-        write!(f, "{:?} on {batch} of {image:?}, {nnz} weights", self.geometry)
+        write!(
+            f,
+            "{:?} on {batch} of {image:?}, {nnz} weights",
+            self.geometry
+        )
     }
 }
 
@@ -140,7 +144,11 @@ fn cases() -> impl Strategy<Value = Case> {
     (
         (kernel(), [1_usize..4, 1..4], [1_usize..3, 1..3]),
         [0_usize..4, 0..4, 0..4, 0..4],
-        (prop_oneof![Just(1_usize), Just(2), Just(3)], 1_usize..20, 1_usize..12),
+        (
+            prop_oneof![Just(1_usize), Just(2), Just(3)],
+            1_usize..20,
+            1_usize..12,
+        ),
         ([1_usize..30, 1..75], 1_usize..4),
         (
             prop_oneof![Just(0.0), Just(1.0), 0.0..1.0_f64],
@@ -168,7 +176,7 @@ fn cases() -> impl Strategy<Value = Case> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn convolutions_match_the_reference(case in cases()) {
@@ -288,9 +296,15 @@ fn images_wider_and_batches_larger_than_a_tile() {
             [20, 20],
             2,
         ),
-        (ConvGeometry::conv1d([16, 8], 9).padding([0, 4]), [1, 500], 2),
         (
-            ConvGeometry::conv2d([8, 3], [11, 11]).dilation([2, 3]).padding([9, 9]),
+            ConvGeometry::conv1d([16, 8], 9).padding([0, 4]),
+            [1, 500],
+            2,
+        ),
+        (
+            ConvGeometry::conv2d([8, 3], [11, 11])
+                .dilation([2, 3])
+                .padding([9, 9]),
             [40, 200],
             1,
         ),
@@ -315,6 +329,18 @@ fn images_wider_and_batches_larger_than_a_tile() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn strides_beyond_the_image_see_its_corner() {
+    let geometry = ConvGeometry::conv2d([5, 3], [3, 3])
+        .stride([usize::MAX, usize::MAX])
+        .padding([1, 1]);
+    let case = Case::new(geometry, [7, 9], 2, 0.5, 6);
+    for format in FORMATS {
+        let y = case.run(&case.pack(format), Epilogue::none(), Threads::One);
+        check(&y, &case.expected(), case.terms(), &format);
     }
 }
 
@@ -374,10 +400,14 @@ fn bad_input_is_refused_with_its_name() {
         (geometry.stride([0, 1]), "stride height"),
         (geometry.groups(3), "groups"),
         (geometry.groups(0), "groups"),
-        (ConvGeometry::conv2d([4, 2], [3, 3]).dilation([1, 9]), "padded image width"),
+        (
+            ConvGeometry::conv2d([4, 2], [3, 3]).dilation([1, 9]),
+            "padded image width",
+        ),
         (ConvGeometry::conv2d([0, 2], [3, 3]), "out channels"),
         (ConvGeometry::conv2d([usize::MAX, 2], [3, 3]), "overflows"),
-        (geometry.padding([usize::MAX / 2, 1]), "overflows"),
+        (geometry.padding([usize::MAX / 2, 1]), "padded image height"),
+        (geometry.padding([1 << 40, 1]), "padded image height"),
     ] {
         let message = pack(&weights, geometry).unwrap_err();
         assert!(message.contains(parameter), "{message}");

@@ -4,11 +4,12 @@ use std::ops::Range;
 
 use pulp::{MemMask, Simd};
 
+use crate::scratch::LINE;
 use crate::vector::{load, store};
 
 use super::plane::{Plane, Segment};
 
-static LANES: [u32; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+static LANES: [u32; LINE] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 
 /// Lanes `range` of a vector.
 #[inline(always)]
@@ -58,7 +59,7 @@ unsafe fn copy_segment<S: Simd>(
     image: *const f32,
     to: *mut f32,
 ) {
-    let from = image.wrapping_offset(segment.from as isize);
+    let from = image.wrapping_offset(segment.from);
     let step = plane.stride[1];
     // SAFETY: the caller's promise; a masked load touches the lanes seen only, a segment's mask is
     // one of the plane's, and a vector has no more lanes than a mask or the array.
@@ -69,9 +70,16 @@ unsafe fn copy_segment<S: Simd>(
             let seen = simd.greater_than_u32s(mask, simd.splat_u32s(0));
             simd.mask_load_ptr_f32s(seen.into(), from)
         } else {
-            let mut lanes = [0.0_f32; 16];
-            for lane in usize::from(segment.lanes[0])..usize::from(segment.lanes[1]) {
-                lanes[lane] = *from.wrapping_add(lane * step);
+            let mut lanes = [0.0_f32; LINE];
+            if step == 2 && segment.lanes == [0, S::F32_LANES as u8] {
+                // Of known length, for the compiler to make shuffles of it.
+                for lane in 0..S::F32_LANES {
+                    lanes[lane] = *from.add(2 * lane);
+                }
+            } else {
+                for lane in usize::from(segment.lanes[0])..usize::from(segment.lanes[1]) {
+                    lanes[lane] = *from.wrapping_add(lane * step);
+                }
             }
             load::<S>(lanes.as_ptr())
         };

@@ -98,7 +98,8 @@ impl ConvDense {
             sums,
             conv,
         } = scratch;
-        conv.plane.lay_out_whole(&self.geometry, image, isa.lanes())?;
+        conv.plane
+            .lay_out_whole(&self.geometry, image, isa.lanes())?;
         let plane = &conv.plane;
         let [_, channels] = self.geometry.channels();
         let pixels = image[0] * image[1];
@@ -357,7 +358,12 @@ impl Slots for ConvDense {
         let [rows, columns] = self.geometry.matrix_shape();
         for row in 0..rows {
             for column in 0..columns {
-                if self.kept.get(row * columns + column).copied().unwrap_or(true) {
+                if self
+                    .kept
+                    .get(row * columns + column)
+                    .copied()
+                    .unwrap_or(true)
+                {
                     visit(row, column, self.slot(row, column));
                 }
             }

@@ -75,7 +75,9 @@ pub(crate) unsafe fn finish_pixels<S: Simd>(
     row: usize,
     epilogue: &Epilogue<'_>,
 ) {
-    let bias = epilogue.bias_values().map(|bias| simd.splat_f32s(bias[row]));
+    let bias = epilogue
+        .bias_values()
+        .map(|bias| simd.splat_f32s(bias[row]));
     let residual = epilogue
         .residual_values()
         .map(|residual| residual[at..at + count].as_ptr());

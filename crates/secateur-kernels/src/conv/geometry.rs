@@ -5,6 +5,9 @@ use crate::error::{KernelError, checked_product};
 /// Most places of a kernel: one is named by 16 bits.
 const MAX_TAPS: usize = 1 << 16;
 
+/// Most rows or columns of a padded image: products of two stay far from overflow.
+const MAX_SIDE: usize = i32::MAX as usize;
+
 /// Channels, kernel, stride, padding, dilation and groups of a convolution.
 ///
 /// Pairs are `[height, width]`. A convolution in one dimension is one over images of height 1.
@@ -113,13 +116,22 @@ impl ConvGeometry {
                 .iter()
                 .try_fold(image[axis], |sum, &zeros| sum.checked_add(zeros))
                 .ok_or(KernelError::Overflow { what })?;
+            if padded > MAX_SIDE {
+                return Err(KernelError::Dimension {
+                    what,
+                    got: padded,
+                    min: 1,
+                    max: MAX_SIDE,
+                    remedy: "split the image, or pad less",
+                });
+            }
             let reach = self.reach(axis)?;
             if padded < reach {
                 return Err(KernelError::Dimension {
                     what,
                     got: padded,
                     min: reach,
-                    max: usize::MAX,
+                    max: MAX_SIDE,
                     remedy: "pad the image, or choose a smaller kernel or dilation",
                 });
             }
@@ -261,8 +273,16 @@ mod tests {
             (base.groups(0), "groups", "use 1"),
             (base.groups(3), "groups", "multiples"),
             (base, "padded image height", "pad the image"),
-            (base.padding([usize::MAX, 0]), "padded image height", "split"),
-            (base.dilation([usize::MAX, 1]), "dilated kernel's height", "split"),
+            (
+                base.padding([usize::MAX, 0]),
+                "padded image height",
+                "split",
+            ),
+            (
+                base.dilation([usize::MAX, 1]),
+                "dilated kernel's height",
+                "split",
+            ),
             (
                 ConvGeometry::conv2d([4, 6], [1 << 40, 1 << 40]),
                 "kernel height x width",

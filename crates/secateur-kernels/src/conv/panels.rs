@@ -63,12 +63,7 @@ pub(crate) struct ConvPanels {
 
 impl ConvPanels {
     /// Packs `csr`, of the shape of `geometry`'s matrix, into panels of about `width` channels.
-    pub(crate) fn pack(
-        csr: &Csr,
-        geometry: &ConvGeometry,
-        width: usize,
-        tiling: Tiling,
-    ) -> Self {
+    pub(crate) fn pack(csr: &Csr, geometry: &ConvGeometry, width: usize, tiling: Tiling) -> Self {
         let [group_rows, group_channels] = geometry.group_channels();
         let taps = geometry.taps();
         let most = ((1 << 16) / taps).clamp(1, group_channels);

@@ -36,7 +36,7 @@ pub(crate) struct Segment {
     pub(crate) to: u32,
     /// Where its first lane would be read within the channel's image; before its beginning
     /// perhaps, for lanes that are not read.
-    pub(crate) from: i32,
+    pub(crate) from: isize,
     /// Lanes that see a pixel; the others are 0.
     pub(crate) lanes: [u8; 2],
     /// The same lanes as a mask, by its place among the plane's masks.
@@ -207,10 +207,17 @@ impl Plane {
         let flat = (output[0] - 1)
             .checked_mul(self.pitch)
             .and_then(|flat| flat.checked_add(self.strip))
-            .filter(|_| i32::try_from(input[0].saturating_mul(input[1])).is_ok())
             .ok_or(KernelError::Overflow {
                 what: "an image's height x width",
             })?;
+        // What lies below the first row that a tile sees, in floats, with much room to spare.
+        let below = self.columns.max(self.pitch) + MAX_VECTORS * lanes;
+        let below = (reach_down(geometry) + 1).saturating_mul(below);
+        if below.saturating_mul(geometry.taps()) > u32::MAX as usize {
+            return Err(KernelError::Overflow {
+                what: "the input rows that one tile of a convolution sees",
+            });
+        }
         self.vectors = flat.div_ceil(lanes);
         let widest = MAX_VECTORS
             .min(tiling.vectors)
@@ -239,14 +246,16 @@ impl Plane {
             let mut at = 0;
             while at < copy.len {
                 let end = (self.pitch - column).min(copy.len - at) + at;
-                let line = (self.stride[0] * row + copy.row)
+                let line = (self.stride[0].saturating_mul(row).saturating_add(copy.row))
                     .checked_sub(self.padding[0])
                     .filter(|&line| line < height);
                 while at < end {
                     // Lanes beyond the row are written too; the next row follows and puts them
                     // right.
                     let lanes = self.lanes.min(end - at);
-                    let left = step * (strip + column) + copy.column;
+                    let left = step
+                        .saturating_mul(strip + column)
+                        .saturating_add(copy.column);
                     let begin = self.padding[1].saturating_sub(left).div_ceil(step);
                     let stop = (width + self.padding[1])
                         .saturating_sub(left)
@@ -255,7 +264,7 @@ impl Plane {
                         .min(lanes);
                     let (from, seen) = match line {
                         Some(line) if begin < stop => (
-                            (line * width + left).wrapping_sub(self.padding[1]) as i32,
+                            (line * width + left).wrapping_sub(self.padding[1]) as isize,
                             [begin as u8, stop as u8],
                         ),
                         _ => (0, [0, 0]),
@@ -322,9 +331,9 @@ impl Plane {
         self.key = None;
         let output = geometry.output(image)?;
         self.set_image(geometry, image, output, lanes);
-        let [kernel_height, kernel_width] = geometry.kernel_size();
+        let [_, kernel_width] = geometry.kernel_size();
         let [dilation_height, dilation_width] = geometry.dilations();
-        let down = (kernel_height - 1) * dilation_height / self.stride[0];
+        let down = reach_down(geometry);
         self.pitch = output[1] + reach_across(geometry);
         self.columns = self.pitch;
         self.strip = output[1];
@@ -332,8 +341,10 @@ impl Plane {
         self.tiles = 1;
         let len = (output[0] + down)
             .checked_mul(self.pitch)
-            .filter(|_| i32::try_from(image[0].saturating_mul(image[1])).is_ok())
-            .filter(|&len| u32::try_from(len.saturating_mul(geometry.taps())).is_ok())
+            .filter(|&len| {
+                let copy = len.saturating_add(2 * LINE);
+                u32::try_from(copy.saturating_mul(geometry.taps())).is_ok()
+            })
             .ok_or(KernelError::Overflow {
                 what: "the padded image",
             })?;
@@ -360,7 +371,7 @@ impl Plane {
             self.offsets.push(at as u32);
         }
         let floats = self.copies.len() * (len + lanes).next_multiple_of(LINE);
-        self.channel = (floats / LINE | 1) * LINE;
+        self.channel = ((floats / LINE) | 1) * LINE;
         self.clear_segments();
         self.add_segments(0, 0);
         self.key = Some(key);
@@ -392,7 +403,7 @@ impl Plane {
         }
         // An odd number of cache lines, so that channels do not compete for the same places of
         // the cache.
-        self.channel = (base / LINE | 1) * LINE;
+        self.channel = ((base / LINE) | 1) * LINE;
     }
 
     fn fill_offsets(&mut self, geometry: &ConvGeometry, width: usize) {
@@ -494,6 +505,11 @@ fn same(a: &Copy, b: &Copy) -> bool {
     (a.row, a.column, a.shift) == (b.row, b.column, b.shift)
 }
 
+/// Rows of a copy that the kernel sees below an output pixel's first.
+fn reach_down(geometry: &ConvGeometry) -> usize {
+    (geometry.kernel_size()[0] - 1) * geometry.dilations()[0] / geometry.strides()[0]
+}
+
 /// Columns of a copy that the kernel sees beyond an output row.
 fn reach_across(geometry: &ConvGeometry) -> usize {
     (geometry.kernel_size()[1] - 1) * geometry.dilations()[1] / geometry.strides()[1]
@@ -520,5 +536,9 @@ fn pitch(geometry: &ConvGeometry, width: usize, lanes: usize) -> usize {
     }
     let whole = width.next_multiple_of(lanes);
     let halves = width.next_multiple_of((lanes / 2).max(1));
-    if halves * 3 <= whole * 2 { halves } else { whole }
+    if halves * 3 <= whole * 2 {
+        halves
+    } else {
+        whole
+    }
 }
