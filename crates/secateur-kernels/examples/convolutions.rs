@@ -128,7 +128,7 @@ fn run(batch: usize, threads: usize) {
         let padding = kernel / 2;
         let geometry = ConvGeometry::conv2d(channels, [kernel, kernel]).padding([padding, padding]);
         let shape = [channels[0], channels[1] * kernel * kernel];
-        let hint = ConvHint::image(image);
+        let hint = ConvHint::image(image).batch(batch);
         let mut contestants: Vec<Contestant> = Vec::new();
         for (nth, sparsity) in [0.0].into_iter().chain(SPARSITIES).enumerate() {
             let csr = weights(shape, sparsity, &mut seed);

@@ -14,13 +14,20 @@ use super::plane::{MAX_VECTORS, Plane, Shifts, Tiling};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConvHint {
     image: [usize; 2],
+    batch: usize,
 }
 
 impl ConvHint {
-    /// Images of about `[height, width]` pixels.
+    /// Images of about `[height, width]` pixels, one at a time.
     #[must_use]
     pub fn image(image: [usize; 2]) -> Self {
-        Self { image }
+        Self { image, batch: 1 }
+    }
+
+    /// About this many images at a time: a large batch does not stay in the cache.
+    #[must_use]
+    pub fn batch(self, batch: usize) -> Self {
+        Self { batch, ..self }
     }
 }
 
@@ -57,7 +64,7 @@ struct Rates {
 
 fn rates(isa: Isa) -> Rates {
     let avx512 = Rates {
-        dense: 0.26,
+        dense: 0.25,
         weight: 0.31,
         straddling: 1.45,
         find: 0.3,
@@ -94,6 +101,15 @@ const CACHE: [f64; 2] = [40e3, 100e3];
 
 /// What a multiply-add costs more then.
 const OVERFLOW: f64 = 0.6;
+
+/// Nanoseconds that the dense kernel needs to turn and finish a vector of sums.
+const TURN: f64 = 8.0;
+
+/// Bytes of input and output from which they come from beyond the second-level cache.
+const FAR: f64 = 4e6;
+
+/// Nanoseconds that a tile waits for the pixels of one channel: near, and far.
+const TOUCH: [f64; 2] = [2.0, 70.0];
 
 /// How much faster than dense the estimate has to be, so that its error seldom decides.
 const MARGIN: f64 = 1.05;
@@ -136,7 +152,7 @@ impl ConvChoice {
                 plane.outline(geometry, hint.image, lanes, 1, tiling)?;
                 for panels in 1..=group_channels {
                     let width = group_channels.div_ceil(panels);
-                    let cost = panels_cost(csr, geometry, &plane, rates, tiling, width);
+                    let cost = panels_cost(csr, geometry, hint, &plane, rates, tiling, width);
                     if cost < choice.panels {
                         choice.panels = cost;
                         choice.panel_channels = width;
@@ -202,13 +218,15 @@ fn dense_cost(
     let rows = group_rows.next_multiple_of(16) * geometry.group_count();
     let products = rows as f64 * columns as f64 * (height * width) as f64;
     let copied = channels as f64 * plane.channel as f64 * rates.copy;
-    Ok((products * rates.dense + copied) / lanes as f64)
+    let finished = rows as f64 * (height * width) as f64 * TURN;
+    Ok((products * rates.dense + copied + finished) / lanes as f64)
 }
 
 /// Nanoseconds of an image by panels of `width` channels.
 fn panels_cost(
     csr: &Csr,
     geometry: &ConvGeometry,
+    hint: &ConvHint,
     plane: &Plane,
     rates: Rates,
     tiling: Tiling,
@@ -226,7 +244,66 @@ fn panels_cost(
         Shifts::Loaded => rates.straddling,
     };
     let copied = channels * tiles * (plane.channel / plane.lanes) as f64;
+    let [pixels, outputs] = [plane.input, plane.output].map(|[y, x]| y as f64 * x as f64);
+    let moved = 4.0 * hint.batch as f64 * (channels * pixels + rows * outputs);
+    let touch = TOUCH[usize::from(moved > FAR)];
     csr.nnz() as f64 * (vectors * rates.weight * (loads + overflow) + tiles * rates.find)
         + rows * panels * (vectors * rates.sums + tiles * rates.row)
         + copied * rates.copy
+        + (channels + rows) * tiles * touch
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every weight whose place, scrambled, falls below `density`.
+    fn weights(shape: [usize; 2], density: f64) -> Csr {
+        let len = shape[0] * shape[1];
+        let kept = |at: usize| (at * 7919 % 10_007) as f64 / 10_007.0 < density;
+        let dense: Vec<f32> = (0..len)
+            .map(|at| if kept(at) { 1.0 } else { 0.0 })
+            .collect();
+        Csr::from_dense(&dense, shape).unwrap()
+    }
+
+    #[test]
+    fn full_weights_are_dense_and_few_are_panels() {
+        for (channels, kernel, image) in [
+            ([256, 256], 3, [14, 14]),
+            ([64, 64], 3, [56, 56]),
+            ([256, 256], 1, [28, 28]),
+        ] {
+            let geometry =
+                ConvGeometry::conv2d(channels, [kernel; 2]).padding([kernel / 2, kernel / 2]);
+            let shape = geometry.matrix_shape();
+            let hint = ConvHint::image(image);
+            let choose = |density: f64| {
+                ConvChoice::of(&weights(shape, density), &geometry, &hint)
+                    .unwrap()
+                    .format()
+            };
+            assert_eq!(choose(1.0), ConvFormat::Dense);
+            assert_eq!(choose(0.03), ConvFormat::Panels);
+        }
+    }
+
+    #[test]
+    fn depthwise_weights_are_panels_even_when_full() {
+        let geometry = ConvGeometry::conv2d([64, 64], [3, 3])
+            .padding([1, 1])
+            .groups(64);
+        let csr = weights(geometry.matrix_shape(), 1.0);
+        let choice = ConvChoice::of(&csr, &geometry, &ConvHint::image([28, 28])).unwrap();
+        assert_eq!(choice.format(), ConvFormat::Panels);
+    }
+
+    #[test]
+    fn other_shapes_are_refused() {
+        let geometry = ConvGeometry::conv2d([4, 2], [3, 3]);
+        let hint = ConvHint::image([8, 8]);
+        assert!(ConvChoice::of(&weights([4, 18], 0.5), &geometry, &hint).is_ok());
+        assert!(ConvChoice::of(&weights([4, 17], 0.5), &geometry, &hint).is_err());
+        assert!(ConvChoice::of(&weights([5, 18], 0.5), &geometry, &hint).is_err());
+    }
 }
