@@ -21,6 +21,9 @@ const STRIP: Format = Format::Blocks {
 /// Columns up to which a product is taken a vector at a time.
 const FEW: usize = 8;
 
+/// Times that a calibration runs each product, twice in a row.
+const ROUNDS: usize = 8;
+
 /// What is known of the products that a matrix will be packed for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hint {
@@ -99,6 +102,7 @@ pub struct CostModel {
     dense_vector: Rate,
     csr_vector: Rate,
     lookup: Rate,
+    bitmap: Rate,
     /// Bytes a nanosecond from the second-level cache, the third, and memory.
     bandwidth: [f64; 3],
 }
@@ -113,11 +117,12 @@ impl CostModel {
             dense: rate(0.27, 1.0),
             csr: rate(0.70, 4.0),
             panels: rate(0.42, 2.2),
-            lists: rate(0.31, 30.0),
+            lists: rate(0.28, 6.0),
             strips: rate(0.28, 3.0),
             dense_vector: rate(0.035, 6.0),
             csr_vector: rate(0.45, 4.0),
             lookup: rate(0.12, 12.0),
+            bitmap: rate(0.01, 1.0),
             bandwidth: [60.0, 20.0, 10.0],
         };
         match isa {
@@ -128,18 +133,20 @@ impl CostModel {
                 ..wide
             },
             Isa::Avx2 => Self {
+                bitmap: rate(1.0, 1.0),
                 csr: rate(0.50, 4.0),
                 panels: rate(0.36, 2.2),
-                lists: rate(0.36, 40.0),
+                lists: rate(0.30, 6.0),
                 dense_vector: rate(0.05, 6.0),
                 lookup: rate(2.5, 20.0),
                 ..wide
             },
             _ => Self {
+                bitmap: rate(1.0, 1.0),
                 dense: rate(0.6, 1.0),
                 csr: rate(1.0, 4.0),
                 panels: rate(0.9, 4.0),
-                lists: rate(0.8, 60.0),
+                lists: rate(0.8, 6.0),
                 strips: rate(0.7, 4.0),
                 dense_vector: rate(0.5, 6.0),
                 csr_vector: rate(0.8, 4.0),
@@ -150,7 +157,7 @@ impl CostModel {
     }
 
     /// The model measured on this machine for the instruction set of [`Isa::from_env`]: the
-    /// first call takes some tens of milliseconds, later ones nothing.
+    /// first call takes some tenths of a second, later ones nothing.
     ///
     /// # Errors
     ///
@@ -170,11 +177,12 @@ impl CostModel {
     /// Where this processor lacks `isa`.
     pub fn measure(isa: Isa) -> Result<Self, KernelError> {
         let mut model = Self::table(isa.checked()?);
-        let (m, k) = (256, 512);
+        // Large enough that no branch predictor learns the matrix by heart.
+        let (m, k) = (768, 1024);
         let few = sample([m, k], 0.94);
         let many = sample([m, k], 0.5);
         let batch = 4 * isa.lanes();
-        for (format, n) in [
+        let runs = [
             (Format::Dense, batch),
             (Format::Csr, batch),
             (Format::Panels, batch),
@@ -183,16 +191,32 @@ impl CostModel {
             (Format::Dense, 1),
             (Format::Csr, 1),
             (Format::Lookup, 1),
-        ] {
-            let mut equations = Vec::with_capacity(2);
-            for csr in [&few, &many] {
-                let seconds = time(csr, format, isa, n)?;
-                let work = model.work(format, [m, k], csr.nnz(), count_strips(csr), n);
-                let (weights, visits) = work;
-                equations.push((weights, visits, seconds * 1e9));
+            (Format::Bitmap, 1),
+        ];
+        let mut trials = Vec::with_capacity(2 * runs.len());
+        for (format, n) in runs {
+            trials.push(Trial::new(&few, format, isa, n)?);
+            trials.push(Trial::new(&many, format, isa, n)?);
+        }
+        // In turns, so that a busy spell of the machine does not fall on one format alone.
+        for _ in 0..ROUNDS {
+            for trial in &mut trials {
+                trial.run()?;
             }
+        }
+        for ((format, n), pair) in runs.into_iter().zip(trials.chunks_exact(2)) {
+            let equation = |csr: &Csr, trial: &Trial| {
+                let (weights, visits) = model.work(format, [m, k], csr.nnz(), count_strips(csr), n);
+                (weights, visits, trial.least * 1e9)
+            };
+            let (few, many) = (equation(&few, &pair[0]), equation(&many, &pair[1]));
+            // A sparse weight costs at least the multiply-add of a dense one.
+            let floor = match format {
+                Format::Dense | Format::Bitmap => 0.0,
+                _ => model.rate(Format::Dense, n).weight,
+            };
             let rate = model.rate_mut(format, n);
-            *rate = solve(equations[0], equations[1], *rate);
+            *rate = solve(few, many, *rate, floor);
         }
         Ok(model)
     }
@@ -258,7 +282,8 @@ impl CostModel {
         let bytes = match format {
             Format::Dense => 4.0 * elements,
             Format::Csr => 8.0 * nnz as f64,
-            Format::Lookup => 6.5 * nnz as f64,
+            Format::Lookup => 5.8 * nnz as f64,
+            Format::Bitmap => 4.0 * nnz as f64 + elements / 8.0,
             Format::Blocks { .. } => 20.0 * strips as f64,
             _ => 5.2 * nnz as f64,
         };
@@ -284,11 +309,16 @@ impl CostModel {
     ) -> (f64, f64) {
         let vectors = n.div_ceil(self.isa.lanes()) as f64;
         let tiles = (vectors / 4.0).ceil();
+        // A narrow tile is not as much faster as it is narrower: a sum has to wait for itself.
+        let least = if format == Format::Dense { 1.6 } else { 2.5 };
+        let last = vectors - 4.0 * (tiles - 1.0);
+        let vectors = vectors - last + last.max(least);
         let (rows, columns, weights) = (m as f64, k as f64, nnz as f64);
         if vector_at_a_time(format, n) {
             return match format {
                 Format::Dense => (rows * columns, rows),
                 Format::Lookup => (weights, (rows / 32.0).ceil() * (columns / 128.0).ceil()),
+                Format::Bitmap => (weights, rows * (columns / 16.0).ceil()),
                 _ => (weights, rows),
             };
         }
@@ -296,7 +326,10 @@ impl CostModel {
         match format {
             Format::Dense => (rows * columns * vectors, rows * tiles),
             Format::Panels => (weights * vectors, (rows * panels).min(weights) * tiles),
-            Format::RowLists => (weights * vectors, (rows / 4.0).ceil() * panels * tiles),
+            Format::RowLists => {
+                let lists = (rows / 4.0).ceil() * panels * used_lists(weights / (rows * columns));
+                (weights * vectors, lists * tiles)
+            }
             Format::Blocks { .. } => (4.0 * strips as f64 * vectors, (rows / 4.0).ceil() * tiles),
             _ => (weights * vectors, rows * tiles),
         }
@@ -317,16 +350,32 @@ impl CostModel {
             Format::Panels => &mut self.panels,
             Format::RowLists => &mut self.lists,
             Format::Lookup => &mut self.lookup,
+            Format::Bitmap => &mut self.bitmap,
             Format::Blocks { .. } => &mut self.strips,
         }
     }
 }
 
+/// Lists of a group of four rows that have an entry in a panel of 128 columns, on average, when
+/// weights are kept with probability `density`.
+fn used_lists(density: f64) -> f64 {
+    (1..16_u32)
+        .map(|subset| {
+            let members = subset.count_ones() as i32;
+            let here = density.powi(members) * (1.0 - density).powi(4 - members);
+            1.0 - (1.0 - here).powi(128)
+        })
+        .sum()
+}
+
 /// Formats for unstructured weights that are worth considering for `n` columns.
 fn unstructured(n: usize) -> &'static [Format] {
-    if n <= FEW {
+    if n == 1 {
+        &[Format::Lookup, Format::Bitmap, Format::Csr]
+    } else if n <= FEW {
         &[
             Format::Lookup,
+            Format::Bitmap,
             Format::Csr,
             Format::Panels,
             Format::RowLists,
@@ -339,7 +388,7 @@ fn unstructured(n: usize) -> &'static [Format] {
 /// Whether `format` multiplies `n` columns one after the other.
 fn vector_at_a_time(format: Format, n: usize) -> bool {
     match format {
-        Format::Lookup => true,
+        Format::Lookup | Format::Bitmap => true,
         Format::Dense | Format::Csr => n == 1,
         _ => false,
     }
@@ -361,25 +410,29 @@ fn count_strips(csr: &Csr) -> usize {
     strips
 }
 
-/// Rates from two measurements `(weights, visits, time)`; neither falls below a fifth of the
-/// table's, whatever noise does.
-fn solve(a: (f64, f64, f64), b: (f64, f64, f64), table: Rate) -> Rate {
-    let determinant = a.0 * b.1 - b.0 * a.1;
-    let (mut weight, mut visit) = if determinant.abs() > 1e-9 * a.0 * b.1 {
-        (
-            (a.2 * b.1 - b.2 * a.1) / determinant,
-            (a.0 * b.2 - b.0 * a.2) / determinant,
-        )
-    } else {
-        // The same work twice (the dense product): all of it is put on the weights.
-        let scale = a.2.min(b.2) / (a.0 * table.weight + a.1 * table.visit);
-        (table.weight * scale, table.visit * scale)
-    };
-    if visit < 0.2 * table.visit {
-        visit = 0.2 * table.visit;
-        weight = (b.2 - b.1 * visit) / b.0;
+/// Rates from two measurements `(weights, visits, time)`, the sparser first. Noise leaves neither
+/// below a fifth of the table's, nor a visit above five times it, nor a weight below `floor`.
+fn solve(few: (f64, f64, f64), many: (f64, f64, f64), table: Rate, floor: f64) -> Rate {
+    let determinant = few.0 * many.1 - many.0 * few.1;
+    if determinant.abs() < 1e-9 * few.0 * many.1 {
+        // The same work twice (the dense product): one factor for both rates.
+        let scale = few.2.min(many.2) / (few.0 * table.weight + few.1 * table.visit);
+        return Rate {
+            weight: table.weight * scale,
+            visit: table.visit * scale,
+        };
     }
-    weight = weight.max(0.2 * table.weight);
+    let weight = (few.2 * many.1 - many.2 * few.1) / determinant;
+    let most = many.2 / many.0;
+    let weight = weight
+        .max(0.2 * table.weight)
+        .max(floor)
+        .min(most.max(floor));
+    let visit = (few.2 - few.0 * weight) / few.1;
+    let visit = visit.max(0.2 * table.visit).min(5.0 * table.visit);
+    let weight = ((few.2 - few.1 * visit) / few.0)
+        .max(floor)
+        .max(0.2 * table.weight);
     Rate { weight, visit }
 }
 
@@ -401,19 +454,41 @@ fn sample([m, k]: [usize; 2], sparsity: f64) -> Csr {
     Csr::from_parts([m, k], starts, indices, values)
 }
 
-/// The least seconds of several products.
-fn time(csr: &Csr, format: Format, isa: Isa, n: usize) -> Result<f64, KernelError> {
-    let packed = SparseMatrix::pack_as(csr, format)?.with_isa(isa)?;
-    let [m, k] = csr.shape();
-    let (x, mut y) = (vec![0.5; k * n], vec![0.0; m * n]);
-    let mut scratch = Scratch::new();
-    let mut least = f64::INFINITY;
-    for _ in 0..12 {
-        let start = Instant::now();
-        packed.matmul(&x, n, &mut y, Epilogue::none(), &mut scratch)?;
-        least = least.min(start.elapsed().as_secs_f64());
+/// A product that is timed several times.
+struct Trial {
+    packed: SparseMatrix,
+    n: usize,
+    x: Vec<f32>,
+    y: Vec<f32>,
+    scratch: Scratch,
+    /// Least seconds so far.
+    least: f64,
+}
+
+impl Trial {
+    fn new(csr: &Csr, format: Format, isa: Isa, n: usize) -> Result<Self, KernelError> {
+        let [m, k] = csr.shape();
+        Ok(Self {
+            packed: SparseMatrix::pack_as(csr, format)?.with_isa(isa)?,
+            n,
+            x: vec![0.5; k * n],
+            y: vec![0.0; m * n],
+            scratch: Scratch::new(),
+            least: f64::INFINITY,
+        })
     }
-    Ok(least)
+
+    fn run(&mut self) -> Result<(), KernelError> {
+        // Once to bring the matrix into the caches that it fits.
+        for _ in 0..2 {
+            let start = Instant::now();
+            let none = Epilogue::none();
+            self.packed
+                .matmul(&self.x, self.n, &mut self.y, none, &mut self.scratch)?;
+            self.least = self.least.min(start.elapsed().as_secs_f64());
+        }
+        Ok(())
+    }
 }
 
 /// A choice of format and what speaks for it.

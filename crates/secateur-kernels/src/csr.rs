@@ -178,6 +178,43 @@ impl<T: Float> Csr<T> {
         (transposed, origin)
     }
 
+    /// Refuses a matrix where some `of` neighbours in a row, counted from its start, hold more
+    /// than `keep` weights.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::Pattern`] at the first such group; [`KernelError::Dimension`] where `of` is
+    /// zero or `keep` more than `of`.
+    pub fn check_n_of_m(&self, keep: usize, of: usize) -> Result<(), KernelError> {
+        for (what, got, min, max) in [("of", of, 1, self.columns), ("keep", keep, 0, of)] {
+            if got < min || got > max {
+                return Err(KernelError::Dimension {
+                    what,
+                    got,
+                    min,
+                    max,
+                    remedy: "give the pattern as the weights to keep of a group's columns",
+                });
+            }
+        }
+        for row in 0..self.rows {
+            let columns = &self.indices[self.starts[row]..self.starts[row + 1]];
+            for group in columns.chunk_by(|&a, &b| a as usize / of == b as usize / of) {
+                if group.len() > keep {
+                    return Err(KernelError::Pattern {
+                        format: format!("{keep}:{of}"),
+                        row,
+                        column: group[0] as usize / of * of,
+                        got: group.len(),
+                        keep,
+                        remedy: "prune by the pattern first",
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Rows and columns.
     #[must_use]
     pub fn shape(&self) -> [usize; 2] {
@@ -314,6 +351,23 @@ mod tests {
     fn masked_zeros_are_kept() {
         let csr = Csr::from_masked(&[0.0, 1.0], &[true, false], [1, 2]).unwrap();
         assert_eq!((csr.nnz(), csr.indices()), (1, &[0][..]));
+    }
+
+    #[test]
+    fn n_of_m_counts_aligned_groups() {
+        let dense = [0.0, 1.0, 1.0, 0.0, 1.0, 1.0, 0.0, 1.0_f32];
+        let csr = Csr::from_dense(&dense, [1, 8]).unwrap();
+        assert!(csr.check_n_of_m(3, 4).is_ok());
+        assert!(matches!(
+            csr.check_n_of_m(2, 4),
+            Err(KernelError::Pattern {
+                column: 4,
+                got: 3,
+                ..
+            })
+        ));
+        assert!(csr.check_n_of_m(5, 4).is_err());
+        assert!(csr.check_n_of_m(0, 0).is_err());
     }
 
     #[test]

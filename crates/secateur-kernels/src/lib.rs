@@ -15,8 +15,10 @@ pub mod scratch;
 pub mod threads;
 pub mod training;
 
+mod bitmap;
 mod blocks;
 mod dense;
+mod file;
 mod lists;
 mod lookup;
 mod panels;

@@ -1,5 +1,6 @@
 //! A packed matrix and its products.
 
+use crate::bitmap::Bitmap;
 use crate::blocks::Blocks;
 use crate::cost::Hint;
 use crate::csr::Csr;
@@ -37,6 +38,7 @@ enum Storage {
     Lists(Lists),
     Blocks(Blocks),
     Lookup(Lookup),
+    Bitmap(Bitmap),
 }
 
 impl SparseMatrix {
@@ -88,6 +90,7 @@ impl SparseMatrix {
             Format::Csr => Storage::Rows(Rows::pack(csr)),
             Format::Panels => Storage::Panels(Panels::pack(csr, panel_width(1.0 - csr.sparsity()))),
             Format::RowLists => Storage::Lists(Lists::pack(csr, 128)),
+            Format::Bitmap => Storage::Bitmap(Bitmap::pack(csr)),
             Format::Lookup => Storage::Lookup(Lookup::pack(csr)),
             Format::Blocks { rows, columns } => {
                 for (what, got) in [("block rows", rows), ("block columns", columns)] {
@@ -195,6 +198,7 @@ impl SparseMatrix {
             Storage::Dense(p) if n == 1 => call!(vector_product, p),
             Storage::Rows(p) if n == 1 => call!(vector_product, p),
             Storage::Lookup(p) => call!(vector_product, p),
+            Storage::Bitmap(p) => call!(vector_product, p),
             Storage::Dense(p) => call!(tile, p),
             Storage::Rows(p) => call!(tile, p),
             Storage::Panels(p) => call!(tile, p),
@@ -298,6 +302,7 @@ impl SparseMatrix {
             Storage::Lists(packed) => packed,
             Storage::Blocks(packed) => packed,
             Storage::Lookup(packed) => packed,
+            Storage::Bitmap(packed) => packed,
         }
     }
 
@@ -309,6 +314,7 @@ impl SparseMatrix {
             Storage::Lists(packed) => packed,
             Storage::Blocks(packed) => packed,
             Storage::Lookup(packed) => packed,
+            Storage::Bitmap(packed) => packed,
         }
     }
 }

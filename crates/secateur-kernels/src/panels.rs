@@ -174,8 +174,7 @@ impl TileProduct for Panels {
             for run in &self.runs[start.run..end.run] {
                 for _ in 0..run.rows {
                     // SAFETY: the runs of a panel count exactly its rows, and their weights
-                    // exactly its indices and values (`pack` wrote them together, and
-                    // deserialising checks it), so the three pointers stay within their slices;
+                    // exactly its indices and values (`pack` wrote them together), so the three pointers stay within their slices;
                     // an index is a column of this panel, below `k`, so the vectors loaded lie
                     // in the tile; a row is within the band, so the sums are the caller's.
                     unsafe {

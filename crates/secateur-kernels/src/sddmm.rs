@@ -115,34 +115,28 @@ impl WithSimd for Sample<'_> {
         let base = self.weights.starts()[self.rows.start];
         for row in self.rows.clone() {
             let dy = &self.dy[row * width..(row + 1) * width];
-            // SAFETY: `width` floats are `VECTORS` vectors.
-            let dy: [S::f32s; VECTORS] =
-                std::array::from_fn(|t| unsafe { load::<S>(dy.as_ptr().add(t * S::F32_LANES)) });
+            let mut vectors = [simd.splat_f32s(0.0); VECTORS];
+            for t in 0..VECTORS {
+                // SAFETY: `width` floats are `VECTORS` vectors.
+                vectors[t] = unsafe { load::<S>(dy.as_ptr().add(t * S::F32_LANES)) };
+            }
             let range = self.weights.starts()[row]..self.weights.starts()[row + 1];
             let indices = &self.weights.indices()[range.clone()];
             let out = &mut self.gradient[range.start - base..range.end - base];
-            let product = |column: u32| {
-                let x = &self.x[column as usize * width..(column as usize + 1) * width];
-                let mut acc = simd.splat_f32s(0.0);
-                for t in 0..VECTORS {
-                    // SAFETY: `width` floats are `VECTORS` vectors.
-                    let v = unsafe { load::<S>(x.as_ptr().add(t * S::F32_LANES)) };
-                    acc = simd.mul_add_e_f32s(dy[t], v, acc);
-                }
-                acc
-            };
-            let groups = out.chunks_mut(16).zip(indices.chunks(16));
-            for (out, columns) in groups {
+            for (out, columns) in out.chunks_mut(16).zip(indices.chunks(16)) {
                 let mut sums = [0.0; 16];
-                // A short group repeats its last column and drops what that gives.
-                let last = columns[columns.len() - 1];
                 if S::F32_LANES == 16 && columns.len() > 4 {
-                    let parts: [S::f32s; 16] =
-                        std::array::from_fn(|i| product(columns.get(i).copied().unwrap_or(last)));
+                    // A short group repeats its last column and drops what that gives.
+                    let mut all = [columns[columns.len() - 1]; 16];
+                    all[..columns.len()].copy_from_slice(columns);
+                    let mut parts = [simd.splat_f32s(0.0); 16];
+                    for i in 0..16 {
+                        parts[i] = lanewise(simd, vectors, self.x, all[i]);
+                    }
                     sums = reduce_16(simd, parts);
                 } else {
                     for (sum, &column) in sums.iter_mut().zip(columns) {
-                        *sum = simd.reduce_sum_f32s(product(column));
+                        *sum = simd.reduce_sum_f32s(lanewise(simd, vectors, self.x, column));
                     }
                 }
                 for (out, sum) in out.iter_mut().zip(sums) {
@@ -151,6 +145,22 @@ impl WithSimd for Sample<'_> {
             }
         }
     }
+}
+
+/// The products of a row of dY with row `column` of X, summed but for the lanes.
+///
+/// A function, for closures would not be compiled for the instruction set of their caller.
+#[inline(always)]
+fn lanewise<S: Simd>(simd: S, dy: [S::f32s; VECTORS], x: &[f32], column: u32) -> S::f32s {
+    let width = VECTORS * S::F32_LANES;
+    let x = &x[column as usize * width..(column as usize + 1) * width];
+    let mut acc = simd.splat_f32s(0.0);
+    for t in 0..VECTORS {
+        // SAFETY: `width` floats are `VECTORS` vectors.
+        let v = unsafe { load::<S>(x.as_ptr().add(t * S::F32_LANES)) };
+        acc = simd.mul_add_e_f32s(dy[t], v, acc);
+    }
+    acc
 }
 
 /// The sum of each of sixteen vectors of sixteen lanes.
@@ -164,7 +174,11 @@ fn reduce_16<S: Simd>(simd: S, parts: [S::f32s; 16]) -> [f32; 16] {
             x86::reduce_16(parts)
         };
     }
-    parts.map(|part| simd.reduce_sum_f32s(part))
+    let mut sums = [0.0; 16];
+    for i in 0..16 {
+        sums[i] = simd.reduce_sum_f32s(parts[i]);
+    }
+    sums
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -175,27 +189,28 @@ mod x86 {
     #[inline]
     #[target_feature(enable = "avx512f")]
     pub(super) fn reduce_16(v: [__m512; 16]) -> [f32; 16] {
-        let pairs: [__m512d; 8] = std::array::from_fn(|i| {
+        let mut pairs = [_mm512_setzero_pd(); 8];
+        for i in 0..8 {
             let (a, b) = (v[2 * i], v[2 * i + 1]);
-            _mm512_castps_pd(_mm512_add_ps(
-                _mm512_unpacklo_ps(a, b),
-                _mm512_unpackhi_ps(a, b),
-            ))
-        });
-        let fours: [__m512; 4] = std::array::from_fn(|i| {
+            let sum = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+            pairs[i] = _mm512_castps_pd(sum);
+        }
+        let mut fours = [_mm512_setzero_ps(); 4];
+        for i in 0..4 {
             let (a, b) = (pairs[2 * i], pairs[2 * i + 1]);
-            _mm512_add_ps(
+            fours[i] = _mm512_add_ps(
                 _mm512_castpd_ps(_mm512_unpacklo_pd(a, b)),
                 _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)),
-            )
-        });
-        let eights: [__m512; 2] = std::array::from_fn(|i| {
+            );
+        }
+        let mut eights = [_mm512_setzero_ps(); 2];
+        for i in 0..2 {
             let (a, b) = (fours[2 * i], fours[2 * i + 1]);
-            _mm512_add_ps(
+            eights[i] = _mm512_add_ps(
                 _mm512_shuffle_f32x4::<0x44>(a, b),
                 _mm512_shuffle_f32x4::<0xEE>(a, b),
-            )
-        });
+            );
+        }
         let all = _mm512_add_ps(
             _mm512_shuffle_f32x4::<0x88>(eights[0], eights[1]),
             _mm512_shuffle_f32x4::<0xDD>(eights[0], eights[1]),

@@ -7,11 +7,12 @@ use secateur_kernels::{
 };
 
 /// Formats that multiply only the weights that are stored.
-const EXACT: [Format; 4] = [
+const EXACT: [Format; 5] = [
     Format::Csr,
     Format::Panels,
     Format::RowLists,
     Format::Lookup,
+    Format::Bitmap,
 ];
 
 fn formats() -> Vec<Format> {

@@ -107,8 +107,7 @@ pub(super) unsafe fn add_band(lookup: &Lookup, band: usize, planes: &[f32], sums
                     return;
                 };
                 let (mut a, mut b) = ([zero; 4], [zero; 4]);
-                // SAFETY: the runs of a chunk count exactly its groups (`pack` wrote them
-                // together, and deserialising checks it), each with 64 indices and values.
+                // SAFETY: the runs of a chunk count exactly its groups (`pack` wrote them together), each with 64 indices and values.
                 let mut next = || unsafe {
                     let found = look_up(&p, _mm512_load_si512(index.cast()));
                     let weights = [

@@ -1,0 +1,95 @@
+//! Bytes of matrices: read back exactly, and refused when anything is wrong with them.
+
+use proptest::prelude::*;
+use secateur_kernels::{Csr, Format, KernelError, SparseMatrix};
+
+fn matrix(rows: usize, columns: usize, every: usize, format: Format) -> SparseMatrix {
+    let mask: Vec<bool> = (0..rows * columns).map(|at| at * 7 % every < 3).collect();
+    let dense: Vec<f32> = (0..rows * columns).map(|at| at as f32 - 5.0).collect();
+    SparseMatrix::pack_as(
+        &Csr::from_masked(&dense, &mask, [rows, columns]).unwrap(),
+        format,
+    )
+    .unwrap()
+}
+
+fn formats() -> [Format; 7] {
+    let blocks = Format::Blocks {
+        rows: 4,
+        columns: 1,
+    };
+    [
+        Format::Dense,
+        Format::Csr,
+        Format::Panels,
+        Format::RowLists,
+        Format::Lookup,
+        Format::Bitmap,
+        blocks,
+    ]
+}
+
+/// Replaces the checksum by the one that fits, so that what lies behind it is tested.
+fn sign(bytes: &mut [u8]) {
+    let end = bytes.len() - 4;
+    let sum = crc32fast::hash(&bytes[..end]);
+    bytes[end..].copy_from_slice(&sum.to_le_bytes());
+}
+
+proptest! {
+    #[test]
+    fn bytes_are_read_back(rows in 1_usize..40, columns in 1_usize..60, every in 3_usize..40) {
+        for format in formats() {
+            let packed = matrix(rows, columns, every, format);
+            let bytes = packed.to_bytes();
+            prop_assert_eq!(bytes.len(), SparseMatrix::stored_len([rows, columns], packed.nnz()));
+            prop_assert_eq!(SparseMatrix::from_bytes(&bytes).unwrap(), packed);
+        }
+    }
+
+    #[test]
+    fn any_change_is_noticed(at in any::<prop::sample::Index>(), bit in 0_u32..8) {
+        let mut bytes = matrix(9, 13, 5, Format::Panels).to_bytes();
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        prop_assert!(SparseMatrix::from_bytes(&bytes).is_err());
+    }
+
+    #[test]
+    fn signed_nonsense_is_an_error_or_a_matrix(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut bytes = matrix(9, 13, 5, Format::Lookup).to_bytes();
+        for (at, value) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        sign(&mut bytes);
+        // Either is right; a panic is not.
+        let _ = SparseMatrix::from_bytes(&bytes);
+        let _ = SparseMatrix::from_bytes(&bytes[..cut.index(bytes.len())]);
+    }
+}
+
+#[test]
+fn later_versions_are_named() {
+    let mut bytes = matrix(2, 2, 3, Format::Csr).to_bytes();
+    bytes[8] = 9;
+    assert!(matches!(
+        SparseMatrix::from_bytes(&bytes),
+        Err(KernelError::Version { found: 9, known: 1 })
+    ));
+}
+
+#[test]
+fn bits_past_the_last_column_are_refused() {
+    let mut bytes = matrix(1, 3, 3, Format::Csr).to_bytes();
+    // The one byte of the bitmap follows the header of 48 bytes.
+    bytes[48] = 0b1011;
+    sign(&mut bytes);
+    assert!(matches!(
+        SparseMatrix::from_bytes(&bytes),
+        Err(KernelError::ColumnOutOfRange { column: 3, .. })
+    ));
+}
