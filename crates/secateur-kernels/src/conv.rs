@@ -13,6 +13,7 @@ mod panels;
 mod plane;
 pub mod reference;
 mod run;
+mod segments;
 
 pub use estimate::{ConvChoice, ConvHint};
 pub use geometry::ConvGeometry;

@@ -7,7 +7,8 @@ use pulp::{MemMask, Simd};
 use crate::scratch::LINE;
 use crate::vector::{load, store};
 
-use super::plane::{Plane, Segment};
+use super::plane::Plane;
+use super::segments::Segment;
 
 static LANES: [u32; LINE] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 
