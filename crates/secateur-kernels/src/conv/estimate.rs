@@ -109,7 +109,7 @@ const TURN: f64 = 8.0;
 const FAR: f64 = 4e6;
 
 /// Nanoseconds that a tile waits for the pixels of one channel: near, and far.
-const TOUCH: [f64; 2] = [2.0, 70.0];
+const TOUCH: [f64; 2] = [0.0, 70.0];
 
 /// How much faster than dense the estimate has to be, so that its error seldom decides.
 const MARGIN: f64 = 1.05;
