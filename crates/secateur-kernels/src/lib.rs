@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
+pub mod conv;
 pub mod cost;
 pub mod csr;
 pub mod epilogue;
@@ -29,6 +30,7 @@ mod transpose;
 mod vector;
 mod vector_product;
 
+pub use conv::{ConvChoice, ConvFormat, ConvGeometry, ConvHint, SparseConv};
 pub use cost::{Choice, CostModel, Hint};
 pub use csr::Csr;
 pub use epilogue::{Activation, Epilogue};

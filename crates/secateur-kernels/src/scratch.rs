@@ -1,5 +1,6 @@
 //! Memory that a multiplication needs beside its operands, kept from call to call.
 
+use crate::conv::ConvScratch;
 use crate::threads::Threads;
 
 /// Floats of a cache line: buffers start at one, so that no vector load straddles two.
@@ -41,6 +42,8 @@ pub struct Scratch {
     pub(crate) input: AlignedBuffer,
     /// Sums before the epilogue.
     pub(crate) sums: AlignedBuffer,
+    /// Where a convolution finds its pixels.
+    pub(crate) conv: ConvScratch,
 }
 
 impl Scratch {
@@ -60,7 +63,7 @@ impl Scratch {
     /// Bytes held.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        (self.input.lines.len() + self.sums.lines.len()) * size_of::<Line>()
+        (self.input.lines.len() + self.sums.lines.len()) * size_of::<Line>() + self.conv.bytes()
     }
 }
 

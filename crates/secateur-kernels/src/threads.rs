@@ -44,4 +44,9 @@ impl SharedMut {
     pub(crate) fn get(self) -> *mut f32 {
         self.0
     }
+
+    /// The place `floats` after this one.
+    pub(crate) fn at(self, floats: usize) -> Self {
+        Self(self.0.wrapping_add(floats))
+    }
 }

@@ -77,6 +77,7 @@ pub(crate) fn multiply<P: TileProduct>(
         threads,
         input,
         sums,
+        ..
     } = scratch;
     let widest = tiling.width(0);
     let panel = product.zero_row_every();

@@ -52,6 +52,7 @@ pub(crate) fn multiply<P: VectorProduct>(
         threads,
         input,
         sums,
+        ..
     } = scratch;
     let prepared_len = product.prepared_len().next_multiple_of(16);
     let contiguous = n == 1 || layout == Layout::BatchMajor;
