@@ -6,7 +6,8 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Format {
-    /// Every weight, zeros included. Zeros are multiplied, so a NaN in X reaches every row.
+    /// Every weight, zeros included. Zeros are multiplied, so a NaN or an infinity in X reaches
+    /// every row of its column of Y, as NaN where the weight is zero.
     Dense,
     /// Compressed rows: the interchange form, and the fallback.
     Csr,
@@ -21,7 +22,8 @@ pub enum Format {
     /// nine tenths sparse, and the fastest against one column where memory is the limit.
     Bitmap,
     /// Blocks of rows by columns, against a batch. Stores whole blocks; a place of a block that
-    /// the mask leaves out is multiplied as a zero.
+    /// the mask leaves out is multiplied as a zero, so a NaN or an infinity in X reaches every row
+    /// of the stored blocks over its feature, and no other.
     Blocks {
         /// Rows of a block.
         rows: usize,
