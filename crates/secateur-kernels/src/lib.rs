@@ -23,6 +23,7 @@ mod lookup;
 mod panels;
 mod rows;
 mod sddmm;
+mod size;
 mod slots;
 mod tile;
 mod transpose;

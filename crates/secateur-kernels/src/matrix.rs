@@ -18,6 +18,9 @@ use crate::scratch::Scratch;
 use crate::slots::{self, Slots};
 use crate::{tile, vector_product};
 
+/// Columns of a panel of row lists.
+pub(crate) const LIST_PANEL: usize = 128;
+
 /// A sparse matrix `[m, k]`, packed for fast products with dense activations.
 ///
 /// Immutable but for [`update_values`](Self::update_values), and free to share between threads.
@@ -85,27 +88,15 @@ impl SparseMatrix {
     /// Where the format cannot hold the matrix, or `SECATEUR_ISA` cannot be honoured.
     pub fn pack_as(csr: &Csr, format: Format) -> Result<Self, KernelError> {
         let isa = Isa::from_env()?;
+        format.check(csr)?;
         let storage = match format {
             Format::Dense => Storage::Dense(Dense::pack(csr)),
             Format::Csr => Storage::Rows(Rows::pack(csr)),
             Format::Panels => Storage::Panels(Panels::pack(csr, panel_width(1.0 - csr.sparsity()))),
-            Format::RowLists => Storage::Lists(Lists::pack(csr, 128)),
+            Format::RowLists => Storage::Lists(Lists::pack(csr, LIST_PANEL)),
             Format::Bitmap => Storage::Bitmap(Bitmap::pack(csr)),
             Format::Lookup => Storage::Lookup(Lookup::pack(csr)),
-            Format::Blocks { rows, columns } => {
-                for (what, got) in [("block rows", rows), ("block columns", columns)] {
-                    if got == 0 || got > 256 {
-                        return Err(KernelError::Dimension {
-                            what,
-                            got,
-                            min: 1,
-                            max: 256,
-                            remedy: "choose the block that the pruning pattern used",
-                        });
-                    }
-                }
-                Storage::Blocks(Blocks::pack(csr, [rows, columns]))
-            }
+            Format::Blocks { rows, columns } => Storage::Blocks(Blocks::pack(csr, [rows, columns])),
         };
         Ok(Self {
             shape: csr.shape(),
@@ -288,7 +279,7 @@ impl SparseMatrix {
         self.isa
     }
 
-    /// Bytes of the packed weights and indices.
+    /// Bytes of the packed weights and indices; [`Format::bytes`] tells them before packing.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.slots().bytes()

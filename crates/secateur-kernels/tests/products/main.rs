@@ -3,6 +3,7 @@
 
 mod cases;
 mod epilogues;
+mod sizes;
 mod special_values;
 
 use cases::{activations, check, columns, formats, multiply, size, weights};
