@@ -213,7 +213,7 @@ impl<T: Float> Csr<T> {
     /// [`KernelError::Pattern`] at the first such group; [`KernelError::Dimension`] where `of` is
     /// zero or `keep` more than `of`.
     pub fn check_n_of_m(&self, keep: usize, of: usize) -> Result<(), KernelError> {
-        for (what, got, min, max) in [("of", of, 1, self.columns), ("keep", keep, 0, of)] {
+        for (what, got, min, max) in [("of", of, 1, MAX_DIMENSION), ("keep", keep, 0, of)] {
             if got < min || got > max {
                 return Err(KernelError::Dimension {
                     what,

@@ -21,6 +21,14 @@ pub enum Format {
     /// A bit for each place and the values that are kept: the smallest form between a third and
     /// nine tenths sparse, and the fastest against one column where memory is the limit.
     Bitmap,
+    /// n of m: at most `keep` weights in each group of `of` neighbouring columns of a row,
+    /// against a batch. Packing refuses a matrix with more.
+    NofM {
+        /// Weights a group keeps at most, 1 to `of`.
+        keep: usize,
+        /// Columns of a group, counted from the start of a row; at most 128.
+        of: usize,
+    },
     /// Blocks of rows by columns, against a batch. Stores whole blocks; a place of a block that
     /// the mask leaves out is multiplied as a zero, so a NaN or an infinity in X reaches every row
     /// of the stored blocks over its feature, and no other.
@@ -41,6 +49,7 @@ impl fmt::Display for Format {
             Self::RowLists => f.write_str("row lists"),
             Self::Lookup => f.write_str("lookup"),
             Self::Bitmap => f.write_str("bitmap"),
+            Self::NofM { keep, of } => write!(f, "{keep}:{of}"),
             Self::Blocks { rows, columns } => write!(f, "{rows}x{columns} blocks"),
         }
     }

@@ -20,6 +20,7 @@ mod dense;
 mod file;
 mod lists;
 mod lookup;
+mod pairs;
 mod panels;
 mod rows;
 mod sddmm;

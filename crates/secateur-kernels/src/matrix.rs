@@ -12,6 +12,7 @@ use crate::isa::Isa;
 use crate::layout::Layout;
 use crate::lists::Lists;
 use crate::lookup::Lookup;
+use crate::pairs::Pairs;
 use crate::panels::{Panels, panel_width};
 use crate::rows::Rows;
 use crate::scratch::Scratch;
@@ -39,6 +40,7 @@ enum Storage {
     Rows(Rows),
     Panels(Panels),
     Lists(Lists),
+    Pairs(Pairs),
     Blocks(Blocks),
     Lookup(Lookup),
     Bitmap(Bitmap),
@@ -94,6 +96,7 @@ impl SparseMatrix {
             Format::Csr => Storage::Rows(Rows::pack(csr)),
             Format::Panels => Storage::Panels(Panels::pack(csr, panel_width(1.0 - csr.sparsity()))),
             Format::RowLists => Storage::Lists(Lists::pack(csr, LIST_PANEL)),
+            Format::NofM { keep, of } => Storage::Pairs(Pairs::pack(csr, keep, of)),
             Format::Bitmap => Storage::Bitmap(Bitmap::pack(csr)),
             Format::Lookup => Storage::Lookup(Lookup::pack(csr)),
             Format::Blocks { rows, columns } => Storage::Blocks(Blocks::pack(csr, [rows, columns])),
@@ -194,6 +197,7 @@ impl SparseMatrix {
             Storage::Rows(p) => call!(tile, p),
             Storage::Panels(p) => call!(tile, p),
             Storage::Lists(p) => call!(tile, p),
+            Storage::Pairs(p) => call!(tile, p),
             Storage::Blocks(p) => call!(tile, p),
         }
         Ok(())
@@ -291,6 +295,7 @@ impl SparseMatrix {
             Storage::Rows(packed) => packed,
             Storage::Panels(packed) => packed,
             Storage::Lists(packed) => packed,
+            Storage::Pairs(packed) => packed,
             Storage::Blocks(packed) => packed,
             Storage::Lookup(packed) => packed,
             Storage::Bitmap(packed) => packed,
@@ -303,6 +308,7 @@ impl SparseMatrix {
             Storage::Rows(packed) => packed,
             Storage::Panels(packed) => packed,
             Storage::Lists(packed) => packed,
+            Storage::Pairs(packed) => packed,
             Storage::Blocks(packed) => packed,
             Storage::Lookup(packed) => packed,
             Storage::Bitmap(packed) => packed,

@@ -12,6 +12,7 @@ use crate::format::Format;
 use crate::lists::Lists;
 use crate::lookup::Lookup;
 use crate::matrix::LIST_PANEL;
+use crate::pairs::{self, Pairs};
 use crate::panels::{Panels, panel_width};
 use crate::rows::Rows;
 
@@ -41,6 +42,7 @@ impl Format {
             Self::Csr => Rows::bytes_of(csr),
             Self::Panels => Panels::bytes_of(csr, panel_width(1.0 - csr.sparsity())),
             Self::RowLists => Lists::bytes_of(csr, LIST_PANEL),
+            Self::NofM { keep, of } => Pairs::bytes_of(csr, keep, of),
             Self::Lookup => Lookup::bytes_of(csr),
             Self::Bitmap => Bitmap::bytes_of(csr),
             Self::Blocks { rows, columns } => Blocks::bytes_of(csr, [rows, columns]),
@@ -57,20 +59,32 @@ impl Format {
     }
 
     /// Refuses a matrix that the format cannot hold.
-    pub(crate) fn check(self, _csr: &Csr) -> Result<(), KernelError> {
-        if let Self::Blocks { rows, columns } = self {
-            for (what, got) in [("block rows", rows), ("block columns", columns)] {
-                if got == 0 || got > 256 {
-                    return Err(KernelError::Dimension {
-                        what,
-                        got,
-                        min: 1,
-                        max: 256,
-                        remedy: "choose the block that the pruning pattern used",
-                    });
-                }
+    pub(crate) fn check(self, csr: &Csr) -> Result<(), KernelError> {
+        let within = |what, got, max, remedy| {
+            if (1..=max).contains(&got) {
+                return Ok(());
             }
+            Err(KernelError::Dimension {
+                what,
+                got,
+                min: 1,
+                max,
+                remedy,
+            })
+        };
+        match self {
+            Self::Blocks { rows, columns } => {
+                let remedy = "choose the block that the pruning pattern used";
+                within("block rows", rows, 256, remedy)?;
+                within("block columns", columns, 256, remedy)
+            }
+            Self::NofM { keep, of } => {
+                let remedy = "choose the n:m that the pruning pattern used";
+                within("of", of, pairs::PANEL, remedy)?;
+                within("keep", keep, of, remedy)?;
+                csr.check_n_of_m(keep, of)
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 }

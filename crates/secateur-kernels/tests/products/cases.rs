@@ -4,12 +4,15 @@ use proptest::prelude::*;
 use secateur_kernels::{Csr, Epilogue, Format, Isa, Layout, Scratch, SparseMatrix, Threads};
 
 /// Formats that multiply only the weights that are stored.
-pub const EXACT: [Format; 5] = [
+pub const EXACT: [Format; 7] = [
     Format::Csr,
     Format::Panels,
     Format::RowLists,
     Format::Lookup,
     Format::Bitmap,
+    // Patterns that hold any matrix.
+    Format::NofM { keep: 4, of: 4 },
+    Format::NofM { keep: 1, of: 1 },
 ];
 
 /// Every format, blocks in several shapes.

@@ -3,6 +3,7 @@
 
 mod cases;
 mod epilogues;
+mod n_of_m;
 mod sizes;
 mod special_values;
 
