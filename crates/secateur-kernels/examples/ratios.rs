@@ -117,11 +117,11 @@ fn products(shape: [usize; 2], n: usize, layout: Layout) {
     cases.push((
         "2:4".to_owned(),
         two_of_four,
-        vec![if n <= 8 {
-            Format::Lookup
+        if n <= 8 {
+            vec![Format::Lookup]
         } else {
-            Format::RowLists
-        }],
+            vec![Format::NofM { keep: 2, of: 4 }, Format::RowLists]
+        },
     ));
     for (name, csr, mut formats) in cases {
         formats.insert(0, Format::Dense);

@@ -53,6 +53,15 @@ impl Bitmap {
         }
     }
 
+    /// Bytes of `csr` when packed.
+    pub(crate) fn bytes_of(csr: &Csr) -> usize {
+        let [m, k] = csr.shape();
+        size_of_val(&bands(|_| 1, m, 4, BAND)[..])
+            + m * k.div_ceil(WORD) * size_of::<u16>()
+            + size_of_val(csr.starts())
+            + (csr.nnz() + WORD) * size_of::<f32>()
+    }
+
     fn row_words(&self, row: usize) -> &[u16] {
         let count = self.shape[1].div_ceil(WORD);
         &self.words[row * count..(row + 1) * count]

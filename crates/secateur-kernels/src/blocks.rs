@@ -99,6 +99,30 @@ impl Blocks {
         blocks
     }
 
+    /// Bytes of `csr` when packed.
+    pub(crate) fn bytes_of(csr: &Csr, [r, c]: [usize; 2]) -> usize {
+        let [m, k] = csr.shape();
+        let (mut blocks, mut places) = (0, 0);
+        // The last row of blocks that was seen to have a block at each column of blocks.
+        let mut seen = vec![usize::MAX; k.div_ceil(c)];
+        for row in 0..m {
+            for (column, _) in csr.row(row) {
+                if seen[column / c] != row / r {
+                    seen[column / c] = row / r;
+                    blocks += 1;
+                    places += r.min(m - row / r * r) * c.min(k - column / c * c);
+                }
+            }
+        }
+        let rows = m.div_ceil(r);
+        let kept = if places == csr.nnz() { 0 } else { places };
+        size_of_val(&bands(|row| csr.row_nnz(row) + 1, m, r, BAND)[..])
+            + (2 * rows + 1) * size_of::<usize>()
+            + blocks * size_of::<u32>()
+            + places * size_of::<f32>()
+            + kept
+    }
+
     /// Rows of the matrix in a row of blocks.
     fn rows_of(&self, row: usize) -> Range<usize> {
         let first = row * self.block[0];

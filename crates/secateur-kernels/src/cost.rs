@@ -18,6 +18,15 @@ const STRIP: Format = Format::Blocks {
     columns: 1,
 };
 
+/// Patterns that the model looks for, the sparsest first.
+const PATTERNS: [Format; 5] = [
+    Format::NofM { keep: 1, of: 8 },
+    Format::NofM { keep: 1, of: 4 },
+    Format::NofM { keep: 2, of: 8 },
+    Format::NofM { keep: 2, of: 4 },
+    Format::NofM { keep: 4, of: 8 },
+];
+
 /// Columns up to which a product is taken a vector at a time.
 const FEW: usize = 8;
 
@@ -99,6 +108,7 @@ pub struct CostModel {
     panels: Rate,
     lists: Rate,
     strips: Rate,
+    pairs: Rate,
     dense_vector: Rate,
     csr_vector: Rate,
     lookup: Rate,
@@ -119,6 +129,7 @@ impl CostModel {
             panels: rate(0.42, 2.2),
             lists: rate(0.28, 6.0),
             strips: rate(0.28, 3.0),
+            pairs: rate(0.30, 9.0),
             dense_vector: rate(0.035, 6.0),
             csr_vector: rate(0.45, 4.0),
             lookup: rate(0.12, 12.0),
@@ -148,6 +159,7 @@ impl CostModel {
                 panels: rate(0.9, 4.0),
                 lists: rate(0.8, 6.0),
                 strips: rate(0.7, 4.0),
+                pairs: rate(0.8, 9.0),
                 dense_vector: rate(0.5, 6.0),
                 csr_vector: rate(0.8, 4.0),
                 lookup: rate(2.5, 20.0),
@@ -193,7 +205,13 @@ impl CostModel {
             (Format::Lookup, 1),
             (Format::Bitmap, 1),
         ];
-        let mut trials = Vec::with_capacity(2 * runs.len());
+        let sparse = sample_n_of_m([m, k], 1, 8);
+        let half = sample_n_of_m([m, k], 2, 4);
+        let [_, _, _, two_of_four, _] = PATTERNS;
+        let mut trials = vec![
+            Trial::new(&sparse, PATTERNS[0], isa, batch)?,
+            Trial::new(&half, two_of_four, isa, batch)?,
+        ];
         for (format, n) in runs {
             trials.push(Trial::new(&few, format, isa, n)?);
             trials.push(Trial::new(&many, format, isa, n)?);
@@ -204,6 +222,14 @@ impl CostModel {
                 trial.run()?;
             }
         }
+        let (patterns, trials) = trials.split_at(2);
+        let equation = |format, csr: &Csr, trial: &Trial| {
+            let (weights, visits) = model.work(format, [m, k], csr.nnz(), 0, batch);
+            (weights, visits, trial.least * 1e9)
+        };
+        let sparse = equation(PATTERNS[0], &sparse, &patterns[0]);
+        let half = equation(two_of_four, &half, &patterns[1]);
+        let pairs = solve(sparse, half, model.pairs, 0.0);
         for ((format, n), pair) in runs.into_iter().zip(trials.chunks_exact(2)) {
             let equation = |csr: &Csr, trial: &Trial| {
                 let (weights, visits) = model.work(format, [m, k], csr.nnz(), count_strips(csr), n);
@@ -218,6 +244,10 @@ impl CostModel {
             let rate = model.rate_mut(format, n);
             *rate = solve(few, many, *rate, floor);
         }
+        model.pairs = Rate {
+            weight: pairs.weight.max(model.dense.weight),
+            ..pairs
+        };
         Ok(model)
     }
 
@@ -251,6 +281,13 @@ impl CostModel {
         let strips = count_strips(csr);
         let mut formats = vec![Format::Dense, STRIP];
         formats.extend(unstructured(n));
+        if n > 1 {
+            formats.extend(
+                PATTERNS
+                    .into_iter()
+                    .find(|format| format.check(csr).is_ok()),
+            );
+        }
         let mut predictions: Vec<(Format, f64)> = formats
             .into_iter()
             .map(|format| (format, self.seconds(format, shape, csr.nnz(), strips, n)))
@@ -285,6 +322,7 @@ impl CostModel {
             Format::Lookup => 5.8 * nnz as f64,
             Format::Bitmap => 4.0 * nnz as f64 + elements / 8.0,
             Format::Blocks { .. } => 20.0 * strips as f64,
+            Format::NofM { keep, of } => 5.0 * places(shape, keep, of),
             _ => 5.2 * nnz as f64,
         };
         let level = if bytes < 1e6 {
@@ -330,6 +368,10 @@ impl CostModel {
                 let lists = (rows / 4.0).ceil() * panels * used_lists(weights / (rows * columns));
                 (weights * vectors, lists * tiles)
             }
+            Format::NofM { keep, of } => (
+                places([m, k], keep, of) * vectors,
+                (rows / 2.0).ceil() * panels * tiles,
+            ),
             Format::Blocks { .. } => (4.0 * strips as f64 * vectors, (rows / 4.0).ceil() * tiles),
             _ => (weights * vectors, rows * tiles),
         }
@@ -352,8 +394,14 @@ impl CostModel {
             Format::Lookup => &mut self.lookup,
             Format::Bitmap => &mut self.bitmap,
             Format::Blocks { .. } => &mut self.strips,
+            Format::NofM { .. } => &mut self.pairs,
         }
     }
+}
+
+/// Weights that an n:m format stores, with those it adds to fill groups.
+fn places([m, k]: [usize; 2], keep: usize, of: usize) -> f64 {
+    (m * k.div_ceil(of) * keep) as f64
 }
 
 /// Lists of a group of four rows that have an entry in a panel of 128 columns, on average, when
@@ -436,18 +484,42 @@ fn solve(few: (f64, f64, f64), many: (f64, f64, f64), table: Rate, floor: f64) -
     Rate { weight, visit }
 }
 
-/// Unstructured weights, the same on every call.
-fn sample([m, k]: [usize; 2], sparsity: f64) -> Csr {
+/// Numbers from 0 to 1, the same on every call.
+fn uniform() -> impl FnMut() -> f64 {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-    let mut next = move || {
+    move || {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
         (state >> 11) as f64 / (1_u64 << 53) as f64
-    };
+    }
+}
+
+/// Unstructured weights, the same on every call.
+fn sample([m, k]: [usize; 2], sparsity: f64) -> Csr {
+    let mut next = uniform();
+    sampled([m, k], |_, _| next() >= sparsity)
+}
+
+/// Weights that keep `keep` of every `of` columns, the same on every call.
+fn sample_n_of_m([m, k]: [usize; 2], keep: usize, of: usize) -> Csr {
+    let mut next = uniform();
+    let mut wanted = 0;
+    sampled([m, k], |_, column| {
+        let place = column % of;
+        if place == 0 {
+            wanted = keep;
+        }
+        let kept = next() * ((of - place) as f64) < wanted as f64;
+        wanted -= usize::from(kept);
+        kept
+    })
+}
+
+fn sampled([m, k]: [usize; 2], mut keep: impl FnMut(usize, usize) -> bool) -> Csr {
     let (mut starts, mut indices) = (vec![0], Vec::new());
-    for _ in 0..m {
-        indices.extend((0..k as u32).filter(|_| next() >= sparsity));
+    for row in 0..m {
+        indices.extend((0..k as u32).filter(|&column| keep(row, column as usize)));
         starts.push(indices.len());
     }
     let values = vec![0.5; indices.len()];
@@ -575,6 +647,25 @@ mod tests {
             let full = model.choose(&sample([128, 256], 0.0), 64);
             assert_eq!(full.format(), Format::Dense, "{isa}");
         }
+    }
+
+    #[test]
+    fn an_n_of_m_matrix_is_recognised() {
+        let [_, _, _, two_of_four, _] = PATTERNS;
+        let csr = sample_n_of_m([128, 256], 2, 4);
+        assert_eq!((csr.nnz(), csr.check_n_of_m(2, 4)), (64 * 256, Ok(())));
+        for isa in Isa::ALL {
+            let predicted = |csr: &Csr, n| {
+                let choice = CostModel::table(isa).choose(csr, n);
+                let mut formats = choice.predictions().iter();
+                formats.any(|(format, _)| *format == two_of_four)
+            };
+            assert!(predicted(&csr, 64), "{isa}");
+            assert!(!predicted(&csr, 1), "{isa}");
+            assert!(!predicted(&sample([128, 256], 0.5), 64), "{isa}");
+        }
+        let wide = CostModel::table(Isa::Avx512);
+        assert_eq!(wide.choose(&csr, 64).format(), two_of_four);
     }
 
     #[test]

@@ -133,6 +133,33 @@ impl<T: Float> Csr<T> {
         })
     }
 
+    /// Zeros, stored where a row-major `mask` `[rows, columns]` is true: a structure to fill.
+    ///
+    /// # Errors
+    ///
+    /// Where `mask` has another length than the shape.
+    pub fn from_mask(mask: &[bool], [rows, columns]: [usize; 2]) -> Result<Self, KernelError> {
+        let elements = check_shape([rows, columns])?;
+        check_length(
+            "mask",
+            mask.len(),
+            elements,
+            "give one flag for each weight, row by row",
+        )?;
+        let (mut starts, mut indices) = (vec![0], Vec::new());
+        for row in mask.chunks_exact(columns) {
+            indices.extend(
+                (0_u32..)
+                    .zip(row)
+                    .filter(|(_, kept)| **kept)
+                    .map(|(at, _)| at),
+            );
+            starts.push(indices.len());
+        }
+        let values = vec![T::zero(); indices.len()];
+        Ok(Self::from_parts([rows, columns], starts, indices, values))
+    }
+
     /// The matrix with its zeros, row-major.
     #[must_use]
     pub fn to_dense(&self) -> Vec<T> {
@@ -186,7 +213,7 @@ impl<T: Float> Csr<T> {
     /// [`KernelError::Pattern`] at the first such group; [`KernelError::Dimension`] where `of` is
     /// zero or `keep` more than `of`.
     pub fn check_n_of_m(&self, keep: usize, of: usize) -> Result<(), KernelError> {
-        for (what, got, min, max) in [("of", of, 1, self.columns), ("keep", keep, 0, of)] {
+        for (what, got, min, max) in [("of", of, 1, MAX_DIMENSION), ("keep", keep, 0, of)] {
             if got < min || got > max {
                 return Err(KernelError::Dimension {
                     what,

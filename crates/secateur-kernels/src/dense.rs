@@ -54,6 +54,13 @@ impl Dense {
         dense
     }
 
+    /// Bytes of `csr` when packed.
+    pub(crate) fn bytes_of(csr: &Csr) -> usize {
+        let [m, k] = csr.shape();
+        let kept = if csr.nnz() < m * k { m * k } else { 0 };
+        size_of_val(&bands(|_| 1, m, GROUP, BAND)[..]) + m * k * size_of::<f32>() + kept
+    }
+
     /// # Safety
     ///
     /// As [`TileProduct::multiply`], for `R` rows whose values begin at `value`.

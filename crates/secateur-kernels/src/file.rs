@@ -144,10 +144,11 @@ fn code(format: Format) -> [u32; 3] {
         Format::Lookup => [4, 0, 0],
         Format::Bitmap => [5, 0, 0],
         Format::Blocks { rows, columns } => [6, rows as u32, columns as u32],
+        Format::NofM { keep, of } => [7, keep as u32, of as u32],
     }
 }
 
-fn format(code: u32, rows: u32, columns: u32) -> Result<Format, KernelError> {
+fn format(code: u32, first: u32, second: u32) -> Result<Format, KernelError> {
     Ok(match code {
         0 => Format::Dense,
         1 => Format::Csr,
@@ -156,8 +157,12 @@ fn format(code: u32, rows: u32, columns: u32) -> Result<Format, KernelError> {
         4 => Format::Lookup,
         5 => Format::Bitmap,
         6 => Format::Blocks {
-            rows: rows as usize,
-            columns: columns as usize,
+            rows: first as usize,
+            columns: second as usize,
+        },
+        7 => Format::NofM {
+            keep: first as usize,
+            of: second as usize,
         },
         _ => return Err(damaged(format!("it names an unknown format, {code}"))),
     })

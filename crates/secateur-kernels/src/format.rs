@@ -6,7 +6,8 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Format {
-    /// Every weight, zeros included. Zeros are multiplied, so a NaN in X reaches every row.
+    /// Every weight, zeros included. Zeros are multiplied, so a NaN or an infinity in X reaches
+    /// every row of its column of Y, as NaN where the weight is zero.
     Dense,
     /// Compressed rows: the interchange form, and the fallback.
     Csr,
@@ -20,8 +21,17 @@ pub enum Format {
     /// A bit for each place and the values that are kept: the smallest form between a third and
     /// nine tenths sparse, and the fastest against one column where memory is the limit.
     Bitmap,
+    /// n of m: at most `keep` weights in each group of `of` neighbouring columns of a row,
+    /// against a batch. Packing refuses a matrix with more.
+    NofM {
+        /// Weights a group keeps at most, 1 to `of`.
+        keep: usize,
+        /// Columns of a group, counted from the start of a row; at most 128.
+        of: usize,
+    },
     /// Blocks of rows by columns, against a batch. Stores whole blocks; a place of a block that
-    /// the mask leaves out is multiplied as a zero.
+    /// the mask leaves out is multiplied as a zero, so a NaN or an infinity in X reaches every row
+    /// of the stored blocks over its feature, and no other.
     Blocks {
         /// Rows of a block.
         rows: usize,
@@ -39,6 +49,7 @@ impl fmt::Display for Format {
             Self::RowLists => f.write_str("row lists"),
             Self::Lookup => f.write_str("lookup"),
             Self::Bitmap => f.write_str("bitmap"),
+            Self::NofM { keep, of } => write!(f, "{keep}:{of}"),
             Self::Blocks { rows, columns } => write!(f, "{rows}x{columns} blocks"),
         }
     }

@@ -83,6 +83,30 @@ impl Lists {
         lists
     }
 
+    /// Bytes of `csr` when packed.
+    pub(crate) fn bytes_of(csr: &Csr, width: usize) -> usize {
+        let [m, k] = csr.shape();
+        let bands = bands(|row| csr.row_nnz(row) + 1, m, GROUP, BAND);
+        let mut indices = 0;
+        // The last group that was seen to have a weight in each column.
+        let mut seen = vec![usize::MAX; k];
+        for row in 0..m {
+            for (column, _) in csr.row(row) {
+                // Bands begin at whole groups, so groups can be counted from the first row.
+                if seen[column] != row / GROUP {
+                    seen[column] = row / GROUP;
+                    indices += 1;
+                }
+            }
+        }
+        let panels = k.div_ceil(width.clamp(1, MAX_PANEL));
+        size_of_val(&bands[..])
+            + (bands.len() + 1) * size_of::<(usize, usize)>()
+            + m.div_ceil(GROUP) * panels * LISTS
+            + indices
+            + csr.nnz() * size_of::<f32>()
+    }
+
     fn pack_group(&mut self, columns: Range<usize>, member: &[u8], spread: &[[f32; GROUP]]) {
         let mut lengths = [0; LISTS];
         for subset in 1..=LISTS as u8 {

@@ -127,24 +127,34 @@ impl Lookup {
         lookup
     }
 
+    /// Bytes of `csr` when packed.
+    pub(crate) fn bytes_of(csr: &Csr) -> usize {
+        let [m, k] = csr.shape();
+        let bands = bands(|row| csr.row_nnz(row) + 1, m, BLOCK, BAND);
+        let (mut runs, mut blocks, mut groups) = (0, 0, 0);
+        for band in &bands {
+            let mut next: Vec<usize> = band.clone().map(|row| csr.starts()[row]).collect();
+            for chunk in 0..k.div_ceil(CHUNK) {
+                let plans = Plan::of_chunk(csr, band, chunk, &mut next);
+                runs += plans.chunk_by(|a, b| a.groups == b.groups).count();
+                blocks += plans.len();
+                groups += plans
+                    .iter()
+                    .flat_map(|plan| plan.groups)
+                    .map(usize::from)
+                    .sum::<usize>();
+            }
+        }
+        size_of_val(&bands[..])
+            + (bands.len() * k.div_ceil(CHUNK) + 1) * size_of::<Start>()
+            + runs * size_of::<Run>()
+            + blocks * size_of::<Block>()
+            + groups * (size_of::<Indices>() + GROUP * size_of::<f32>())
+    }
+
     fn pack_chunk(&mut self, csr: &Csr, band: &Range<usize>, chunk: usize, next: &mut [usize]) {
-        let last = (chunk + 1) * CHUNK;
-        let entries: Vec<Range<usize>> = (0..band.len())
-            .map(|row| {
-                let end = csr.starts()[band.start + row + 1];
-                let inside = csr.indices()[next[row]..end]
-                    .partition_point(|&column| (column as usize) < last);
-                let range = next[row]..next[row] + inside;
-                next[row] = range.end;
-                range
-            })
-            .collect();
-        let mut plans: Vec<Plan> = (0..band.len().div_ceil(BLOCK))
-            .filter_map(|block| Plan::new(block, &entries))
-            .collect();
-        plans.sort_by_key(|plan| (plan.groups, plan.block));
         let open = self.runs.len();
-        for plan in plans {
+        for plan in Plan::of_chunk(csr, band, chunk, next) {
             let [first, mixed, second] = plan.groups;
             match self.runs[open..].last_mut() {
                 Some(run) if [run.first, run.mixed, run.second] == plan.groups => run.blocks += 1,
@@ -308,6 +318,27 @@ struct Plan {
 }
 
 impl Plan {
+    /// The plans of a chunk of a band, in the order of storage; `next` holds each row's first
+    /// entry not yet planned.
+    fn of_chunk(csr: &Csr, band: &Range<usize>, chunk: usize, next: &mut [usize]) -> Vec<Self> {
+        let last = (chunk + 1) * CHUNK;
+        let entries: Vec<Range<usize>> = (0..band.len())
+            .map(|row| {
+                let end = csr.starts()[band.start + row + 1];
+                let inside = csr.indices()[next[row]..end]
+                    .partition_point(|&column| (column as usize) < last);
+                let range = next[row]..next[row] + inside;
+                next[row] = range.end;
+                range
+            })
+            .collect();
+        let mut plans: Vec<Self> = (0..band.len().div_ceil(BLOCK))
+            .filter_map(|block| Self::new(block, &entries))
+            .collect();
+        plans.sort_by_key(|plan| (plan.groups, plan.block));
+        plans
+    }
+
     /// `None` where the block has no weight in the chunk.
     fn new(block: usize, entries: &[Range<usize>]) -> Option<Self> {
         let mut rows: Vec<(usize, Range<usize>)> = (0..BLOCK)

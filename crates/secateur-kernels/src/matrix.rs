@@ -12,11 +12,15 @@ use crate::isa::Isa;
 use crate::layout::Layout;
 use crate::lists::Lists;
 use crate::lookup::Lookup;
+use crate::pairs::Pairs;
 use crate::panels::{Panels, panel_width};
 use crate::rows::Rows;
 use crate::scratch::Scratch;
 use crate::slots::{self, Slots};
 use crate::{tile, vector_product};
+
+/// Columns of a panel of row lists.
+pub(crate) const LIST_PANEL: usize = 128;
 
 /// A sparse matrix `[m, k]`, packed for fast products with dense activations.
 ///
@@ -36,6 +40,7 @@ enum Storage {
     Rows(Rows),
     Panels(Panels),
     Lists(Lists),
+    Pairs(Pairs),
     Blocks(Blocks),
     Lookup(Lookup),
     Bitmap(Bitmap),
@@ -85,27 +90,16 @@ impl SparseMatrix {
     /// Where the format cannot hold the matrix, or `SECATEUR_ISA` cannot be honoured.
     pub fn pack_as(csr: &Csr, format: Format) -> Result<Self, KernelError> {
         let isa = Isa::from_env()?;
+        format.check(csr)?;
         let storage = match format {
             Format::Dense => Storage::Dense(Dense::pack(csr)),
             Format::Csr => Storage::Rows(Rows::pack(csr)),
             Format::Panels => Storage::Panels(Panels::pack(csr, panel_width(1.0 - csr.sparsity()))),
-            Format::RowLists => Storage::Lists(Lists::pack(csr, 128)),
+            Format::RowLists => Storage::Lists(Lists::pack(csr, LIST_PANEL)),
+            Format::NofM { keep, of } => Storage::Pairs(Pairs::pack(csr, keep, of)),
             Format::Bitmap => Storage::Bitmap(Bitmap::pack(csr)),
             Format::Lookup => Storage::Lookup(Lookup::pack(csr)),
-            Format::Blocks { rows, columns } => {
-                for (what, got) in [("block rows", rows), ("block columns", columns)] {
-                    if got == 0 || got > 256 {
-                        return Err(KernelError::Dimension {
-                            what,
-                            got,
-                            min: 1,
-                            max: 256,
-                            remedy: "choose the block that the pruning pattern used",
-                        });
-                    }
-                }
-                Storage::Blocks(Blocks::pack(csr, [rows, columns]))
-            }
+            Format::Blocks { rows, columns } => Storage::Blocks(Blocks::pack(csr, [rows, columns])),
         };
         Ok(Self {
             shape: csr.shape(),
@@ -203,6 +197,7 @@ impl SparseMatrix {
             Storage::Rows(p) => call!(tile, p),
             Storage::Panels(p) => call!(tile, p),
             Storage::Lists(p) => call!(tile, p),
+            Storage::Pairs(p) => call!(tile, p),
             Storage::Blocks(p) => call!(tile, p),
         }
         Ok(())
@@ -288,7 +283,7 @@ impl SparseMatrix {
         self.isa
     }
 
-    /// Bytes of the packed weights and indices.
+    /// Bytes of the packed weights and indices; [`Format::bytes`] tells them before packing.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.slots().bytes()
@@ -300,6 +295,7 @@ impl SparseMatrix {
             Storage::Rows(packed) => packed,
             Storage::Panels(packed) => packed,
             Storage::Lists(packed) => packed,
+            Storage::Pairs(packed) => packed,
             Storage::Blocks(packed) => packed,
             Storage::Lookup(packed) => packed,
             Storage::Bitmap(packed) => packed,
@@ -312,6 +308,7 @@ impl SparseMatrix {
             Storage::Rows(packed) => packed,
             Storage::Panels(packed) => packed,
             Storage::Lists(packed) => packed,
+            Storage::Pairs(packed) => packed,
             Storage::Blocks(packed) => packed,
             Storage::Lookup(packed) => packed,
             Storage::Bitmap(packed) => packed,

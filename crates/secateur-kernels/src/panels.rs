@@ -86,6 +86,41 @@ impl Panels {
         panels
     }
 
+    /// Bytes of `csr` when packed.
+    pub(crate) fn bytes_of(csr: &Csr, width: usize) -> usize {
+        let [m, k] = csr.shape();
+        let width = width.clamp(1, MAX_PANEL);
+        let panels = k.div_ceil(width);
+        let bands = bands(|row| csr.row_nnz(row) + 1, m, 1, BAND);
+        let (mut runs, mut rows) = (0, 0);
+        for band in &bands {
+            // How many rows have each number of weights, panel by panel.
+            let mut counts = vec![0_u16; panels * (width + 1)];
+            for row in band.clone() {
+                let columns = &csr.indices()[csr.starts()[row]..csr.starts()[row + 1]];
+                let mut rest = columns;
+                for panel in 0..panels {
+                    let last = (panel + 1) * width;
+                    let inside = rest.partition_point(|&column| (column as usize) < last);
+                    counts[panel * (width + 1) + inside] += 1;
+                    rest = &rest[inside..];
+                }
+            }
+            for (panel, counts) in counts.chunks_exact(width + 1).enumerate() {
+                let inner = panel > 0 && panel + 1 < panels;
+                for &count in &counts[usize::from(inner)..] {
+                    runs += usize::from(count > 0);
+                    rows += usize::from(count);
+                }
+            }
+        }
+        size_of_val(&bands[..])
+            + (bands.len() * panels + 1) * size_of::<Start>()
+            + runs * size_of::<Run>()
+            + rows * size_of::<u16>()
+            + csr.nnz() * (size_of::<u8>() + size_of::<f32>())
+    }
+
     /// Appends one panel of one band; `next` holds each row's first entry not yet packed.
     fn pack_panel(&mut self, csr: &Csr, band: &Range<usize>, panel: usize, next: &mut [usize]) {
         let first = panel * self.width;

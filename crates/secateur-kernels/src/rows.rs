@@ -28,6 +28,14 @@ impl Rows {
             csr: csr.clone(),
         }
     }
+
+    /// Bytes of `csr` when packed.
+    pub(crate) fn bytes_of(csr: &Csr) -> usize {
+        size_of_val(&bands(|row| csr.row_nnz(row) + 1, csr.shape()[0], 1, BAND)[..])
+            + size_of_val(csr.starts())
+            + size_of_val(csr.indices())
+            + size_of_val(csr.values())
+    }
 }
 
 impl Rows {

@@ -1,0 +1,135 @@
+//! Every format, instruction set, layout and thread count against the slow reference; epilogues
+//! and special values in modules of their own.
+
+mod cases;
+mod epilogues;
+mod n_of_m;
+mod sizes;
+mod special_values;
+
+use cases::{activations, check, columns, formats, multiply, size, weights};
+use proptest::prelude::*;
+use secateur_kernels::reference;
+use secateur_kernels::{
+    Epilogue, Format, Isa, Layout, Scratch, SparseMatrix, Threads, TrainingMatrix,
+};
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn products_match_the_reference(
+        m in size(), k in size(), n in columns(), density in 0.0..1.0_f64, seed in any::<u64>(),
+    ) {
+        let csr = weights(seed, [m, k], density);
+        let x = activations(seed, k * n);
+        for layout in [Layout::FeatureMajor, Layout::BatchMajor] {
+            let expected = reference::matmul(&csr, &x, n, layout);
+            for format in formats() {
+                let packed = SparseMatrix::pack_as(&csr, format).unwrap();
+                prop_assert_eq!(&packed.to_csr(), &csr, "{} loses weights", format);
+                for isa in Isa::available() {
+                    let packed = packed.clone().with_isa(isa).unwrap();
+                    let y = multiply(&packed, &x, n, layout, Epilogue::none(), Threads::One);
+                    check(&y, &expected, k, &(format, isa, layout, m, k, n));
+                    let shared = multiply(&packed, &x, n, layout, Epilogue::none(), Threads::Rayon);
+                    prop_assert_eq!(&y, &shared, "{} differs between thread counts", format);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn new_values_in_the_same_places(m in size(), k in size(), density in 0.0..1.0_f64, seed in any::<u64>()) {
+        let csr = weights(seed, [m, k], density);
+        let mut new = csr.clone();
+        new.values_mut().iter_mut().for_each(|v| *v = 1.0 - *v);
+        for format in formats() {
+            let mut packed = SparseMatrix::pack_as(&csr, format).unwrap();
+            packed.update_values(&new).unwrap();
+            prop_assert_eq!(&packed, &SparseMatrix::pack_as(&new, format).unwrap());
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn a_training_step_matches_the_reference(
+        m in size(), k in size(), n in columns(), density in 0.0..1.0_f64, seed in any::<u64>(),
+    ) {
+        let first = weights(seed, [m, k], density);
+        let mut csr = first.clone();
+        csr.values_mut().iter_mut().for_each(|v| *v = 0.5 - *v);
+        let x = activations(seed, k * n);
+        let dy = activations(seed ^ 3, m * n);
+        for layout in [Layout::FeatureMajor, Layout::BatchMajor] {
+            let mut matrix =
+                TrainingMatrix::new(first.clone(), Format::Panels, Format::RowLists).unwrap();
+            matrix.set_values(csr.values()).unwrap();
+            prop_assert_eq!(matrix.weights(), &csr);
+            for (isa, threads) in Isa::available()
+                .into_iter()
+                .flat_map(|isa| [(isa, Threads::One), (isa, Threads::Rayon)])
+            {
+                let matrix = matrix.clone().with_isa(isa).unwrap();
+                let mut scratch = Scratch::new().with_threads(threads);
+                let mut y = vec![0.0; m * n];
+                let none = Epilogue::none();
+                matrix.forward(&x, n, layout, &mut y, none, &mut scratch).unwrap();
+                check(&y, &reference::matmul(&csr, &x, n, layout), k, &"y");
+                let mut dx = vec![0.0; k * n];
+                matrix.input_gradient(&dy, n, layout, &mut dx, &mut scratch).unwrap();
+                let expected = reference::matmul(&csr.transposed().0, &dy, n, layout);
+                check(&dx, &expected, m, &"dx");
+                let mut dw = vec![0.0; csr.nnz()];
+                matrix.weight_gradient(&dy, &x, n, layout, &mut dw, &mut scratch).unwrap();
+                check(&dw, &reference::sddmm(&csr, &dy, &x, n, layout), n, &"dw");
+            }
+        }
+    }
+}
+
+#[test]
+fn empty_and_full_matrices() {
+    for density in [0.0, 1.0] {
+        for [m, k] in [[1, 1], [8, 8], [5, 300]] {
+            let csr = weights(7, [m, k], density);
+            let x = activations(7, k * 5);
+            let expected = reference::matmul(&csr, &x, 5, Layout::FeatureMajor);
+            for format in formats() {
+                let packed = SparseMatrix::pack_as(&csr, format).unwrap();
+                let y = multiply(
+                    &packed,
+                    &x,
+                    5,
+                    Layout::FeatureMajor,
+                    Epilogue::none(),
+                    Threads::One,
+                );
+                check(&y, &expected, k, &format);
+            }
+        }
+    }
+}
+
+#[test]
+fn bad_lengths_are_refused() {
+    let packed = SparseMatrix::pack_as(&weights(1, [4, 6], 0.5), Format::Panels).unwrap();
+    let mut scratch = Scratch::new();
+    let mut multiply = |x: usize, n: usize, y: usize| {
+        packed.matmul(
+            &vec![0.0; x],
+            n,
+            &mut vec![0.0; y],
+            Epilogue::none(),
+            &mut scratch,
+        )
+    };
+    assert!(multiply(12, 2, 8).is_ok());
+    assert!(multiply(0, 0, 0).is_ok());
+    assert!(multiply(11, 2, 8).is_err());
+    assert!(multiply(12, 2, 7).is_err());
+    assert!(multiply(12, usize::MAX, 8).is_err());
+}
