@@ -335,18 +335,14 @@ fn quantized_weights_are_a_typed_error() {
 use burn::tensor::Device;
 
 #[test]
-fn a_mask_lost_to_param_map_leaves_its_zeros_and_comes_back() {
+fn a_mask_lost_to_param_map_is_seen_and_comes_back() {
     let mut model = Mlp::new(&device());
     let mut pruner = half(&model);
     pruner.prune(&mut model, 0).unwrap();
     let masks = pruner.masks(&model).unwrap();
-    let effective = values(model.fc1.weight.val());
 
     model.fc1.weight = model.fc1.weight.map(|weight| weight * 2.0);
-    assert_eq!(
-        values(model.fc1.weight.base()),
-        effective.iter().map(|w| w * 2.0).collect::<Vec<_>>()
-    );
+    assert!(values(model.fc1.weight.val()).iter().all(|w| *w != 0.0));
     assert_eq!(
         pruner
             .masks(&model)
