@@ -178,10 +178,24 @@ pub(crate) fn flow_of(backward: Option<usize>) -> GradientFlow {
     }
 }
 
+/// Checks that the mask of `entry`, if it carries one that acts, is as long as the parameter.
+pub(crate) fn check_length(entry: &ParamEntry) -> Result<(), PruneError> {
+    match entry.attached {
+        Attached::Mask { len, .. } if len > 0 && len != entry.info.len() => {
+            Err(PruneError::ModelChanged {
+                path: entry.info.path.clone(),
+                why: format!("it has {} elements and its mask {len}", entry.info.len()),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Checks that `entry` carries a mask that passes gradients as `flow` says.
 ///
 /// `Ok(false)` means that it carries nothing yet.
 pub(crate) fn check_attached(entry: &ParamEntry, flow: GradientFlow) -> Result<bool, PruneError> {
+    check_length(entry)?;
     let path = entry.info.path.clone();
     match &entry.attached {
         Attached::Nothing => Ok(false),

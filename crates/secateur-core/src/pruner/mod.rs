@@ -290,6 +290,7 @@ impl Pruner {
                     why: "there is no such parameter".into(),
                 });
             };
+            attach::check_length(entry)?;
             if entry.info.len() != param.info.len() {
                 return Err(PruneError::ModelChanged {
                     path: param.info.path.clone(),
@@ -455,7 +456,7 @@ pub(crate) fn mask_in_view(view: View, removed: Option<&Vec<bool>>) -> Mask {
     match removed {
         Some(removed) => {
             let kept = view.bits_to_view(removed).not();
-            // A mask of another size is an error of its own, found when masks are checked.
+            // A mask of another length never comes here: `attach::check_length` refuses it.
             Mask::from_bits(view.shape(), kept).unwrap_or_else(|_| Mask::keep_all(view.shape()))
         }
         None => Mask::keep_all(view.shape()),

@@ -79,13 +79,11 @@ fn masks_after(config: PrunerConfig, device: &Device, loss: impl Fn(&Net) -> Ten
     let effective = Weights::effective(&model).unwrap();
     let masks = pruner.masks(&model).unwrap();
     let kept: usize = masks.iter().map(|(_, mask)| mask.kept()).sum();
-    let (alive, _) = ["conv.weight", "hidden.weight", "output.weight"]
+    let alive: usize = ["conv.weight", "hidden.weight", "output.weight"]
         .iter()
         .filter_map(|path| effective.get(path))
-        .fold((0, 0), |(alive, all), data| {
-            let nonzero = data.iter::<f32>().filter(|w| *w != 0.0).count();
-            (alive + nonzero, all + data.num_elements())
-        });
+        .map(|data| data.iter::<f32>().filter(|w| *w != 0.0).count())
+        .sum();
     assert_eq!(alive, kept);
     masks
 }

@@ -4,7 +4,7 @@ use burn::{
     module::{Lora, Module, ModuleMapper, Param, Quantizer},
     optim::{AdamWConfig, GradientsParams, SgdConfig, momentum::MomentumConfig},
     store::ModuleRecord,
-    tensor::{Tensor, TensorData},
+    tensor::{Bool, Device, Tensor, TensorData},
 };
 use secateur::{mask_op::GradientFlow, prelude::*};
 
@@ -332,7 +332,38 @@ fn quantized_weights_are_a_typed_error() {
     );
 }
 
-use burn::tensor::Device;
+/// Takes the last element off every mask, as no record and no call of ours would.
+struct Shorten;
+
+impl ModuleMapper for Shorten {
+    fn map_bool<const D: usize>(
+        &mut self,
+        param: Param<Tensor<D, Bool>>,
+    ) -> Param<Tensor<D, Bool>> {
+        param.map(|mask| {
+            let n = mask.dims()[0];
+            mask.narrow(0, 0, n - 1)
+        })
+    }
+}
+
+#[test]
+fn a_mask_of_another_length_is_a_typed_error() {
+    let mut model = Mlp::new(&device());
+    let mut pruner = half(&model);
+    pruner.prune(&mut model, 0).unwrap();
+    let mut model = model.map(&mut Shorten);
+    let is_refused = |error: PruneError| {
+        assert!(
+            matches!(&error, PruneError::ModelChanged { path, .. } if path == "fc1.weight"),
+            "{error}"
+        );
+        assert!(error.to_string().contains("its mask 47"), "{error}");
+    };
+    is_refused(pruner.masks(&model).unwrap_err());
+    is_refused(half(&model).prune(&mut model, 0).unwrap_err());
+    is_refused(secateur::torch::mask_of(&model, "fc1.weight").unwrap_err());
+}
 
 #[test]
 fn a_mask_lost_to_param_map_is_seen_and_comes_back() {
