@@ -1,16 +1,13 @@
 //! What a product costs in each format on this machine, and which format to choose.
 
-use std::fmt;
-use std::sync::OnceLock;
-use std::time::Instant;
+mod calibration;
+mod choice;
+
+pub use choice::{Choice, Hint};
 
 use crate::csr::Csr;
-use crate::epilogue::Epilogue;
-use crate::error::KernelError;
 use crate::format::Format;
 use crate::isa::Isa;
-use crate::matrix::SparseMatrix;
-use crate::scratch::Scratch;
 
 /// Rows of a block that the model looks for; taller blocks are made of these.
 const STRIP: Format = Format::Blocks {
@@ -29,63 +26,6 @@ const PATTERNS: [Format; 5] = [
 
 /// Columns up to which a product is taken a vector at a time.
 const FEW: usize = 8;
-
-/// Times that a calibration runs each product, twice in a row.
-const ROUNDS: usize = 8;
-
-/// What is known of the products that a matrix will be packed for.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Hint {
-    columns: usize,
-    model: Option<CostModel>,
-}
-
-impl Hint {
-    /// Products with about `columns` columns: the batch of a linear layer, the pixels of a
-    /// convolution. The default is 1.
-    #[must_use]
-    pub fn batch(columns: usize) -> Self {
-        Self {
-            columns: columns.max(1),
-            model: None,
-        }
-    }
-
-    /// Decides by `model` instead of the one measured on this machine; with
-    /// [`CostModel::table`] the choice is the same on every run.
-    #[must_use]
-    pub fn with_model(self, model: CostModel) -> Self {
-        Self {
-            model: Some(model),
-            ..self
-        }
-    }
-
-    /// Columns expected.
-    #[must_use]
-    pub fn columns(&self) -> usize {
-        self.columns
-    }
-
-    /// The choice for `csr`, with its reasons.
-    ///
-    /// # Errors
-    ///
-    /// Where `SECATEUR_ISA` cannot be honoured.
-    pub fn choose(&self, csr: &Csr) -> Result<Choice, KernelError> {
-        let model = match &self.model {
-            Some(model) => model,
-            None => CostModel::of_this_machine()?,
-        };
-        Ok(model.choose(csr, self.columns))
-    }
-}
-
-impl Default for Hint {
-    fn default() -> Self {
-        Self::batch(1)
-    }
-}
 
 /// Nanoseconds of the two parts of a format's work.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -166,89 +106,6 @@ impl CostModel {
                 ..wide
             },
         }
-    }
-
-    /// The model measured on this machine for the instruction set of [`Isa::from_env`]: the
-    /// first call takes some tenths of a second, later ones nothing.
-    ///
-    /// # Errors
-    ///
-    /// Where `SECATEUR_ISA` cannot be honoured.
-    pub fn of_this_machine() -> Result<&'static Self, KernelError> {
-        static MODEL: OnceLock<Result<CostModel, KernelError>> = OnceLock::new();
-        MODEL
-            .get_or_init(|| Self::measure(Isa::from_env()?))
-            .as_ref()
-            .map_err(Clone::clone)
-    }
-
-    /// Measures this machine: every format at two sparsities, so that both of its rates follow.
-    ///
-    /// # Errors
-    ///
-    /// Where this processor lacks `isa`.
-    pub fn measure(isa: Isa) -> Result<Self, KernelError> {
-        let mut model = Self::table(isa.checked()?);
-        // Large enough that no branch predictor learns the matrix by heart.
-        let (m, k) = (768, 1024);
-        let few = sample([m, k], 0.94);
-        let many = sample([m, k], 0.5);
-        let batch = 4 * isa.lanes();
-        let runs = [
-            (Format::Dense, batch),
-            (Format::Csr, batch),
-            (Format::Panels, batch),
-            (Format::RowLists, batch),
-            (STRIP, batch),
-            (Format::Dense, 1),
-            (Format::Csr, 1),
-            (Format::Lookup, 1),
-            (Format::Bitmap, 1),
-        ];
-        let sparse = sample_n_of_m([m, k], 1, 8);
-        let half = sample_n_of_m([m, k], 2, 4);
-        let [_, _, _, two_of_four, _] = PATTERNS;
-        let mut trials = vec![
-            Trial::new(&sparse, PATTERNS[0], isa, batch)?,
-            Trial::new(&half, two_of_four, isa, batch)?,
-        ];
-        for (format, n) in runs {
-            trials.push(Trial::new(&few, format, isa, n)?);
-            trials.push(Trial::new(&many, format, isa, n)?);
-        }
-        // In turns, so that a busy spell of the machine does not fall on one format alone.
-        for _ in 0..ROUNDS {
-            for trial in &mut trials {
-                trial.run()?;
-            }
-        }
-        let (patterns, trials) = trials.split_at(2);
-        let equation = |format, csr: &Csr, trial: &Trial| {
-            let (weights, visits) = model.work(format, [m, k], csr.nnz(), 0, batch);
-            (weights, visits, trial.least * 1e9)
-        };
-        let sparse = equation(PATTERNS[0], &sparse, &patterns[0]);
-        let half = equation(two_of_four, &half, &patterns[1]);
-        let pairs = solve(sparse, half, model.pairs, 0.0);
-        for ((format, n), pair) in runs.into_iter().zip(trials.chunks_exact(2)) {
-            let equation = |csr: &Csr, trial: &Trial| {
-                let (weights, visits) = model.work(format, [m, k], csr.nnz(), count_strips(csr), n);
-                (weights, visits, trial.least * 1e9)
-            };
-            let (few, many) = (equation(&few, &pair[0]), equation(&many, &pair[1]));
-            // A sparse weight costs at least the multiply-add of a dense one.
-            let floor = match format {
-                Format::Dense | Format::Bitmap => 0.0,
-                _ => model.rate(Format::Dense, n).weight,
-            };
-            let rate = model.rate_mut(format, n);
-            *rate = solve(few, many, *rate, floor);
-        }
-        model.pairs = Rate {
-            weight: pairs.weight.max(model.dense.weight),
-            ..pairs
-        };
-        Ok(model)
     }
 
     /// Seconds that one product of a matrix with `nnz` unstructured weights takes.
@@ -378,23 +235,18 @@ impl CostModel {
     }
 
     fn rate(&self, format: Format, n: usize) -> Rate {
-        let mut model = self.clone();
-        *model.rate_mut(format, n)
-    }
-
-    fn rate_mut(&mut self, format: Format, n: usize) -> &mut Rate {
         let vector = vector_at_a_time(format, n);
         match format {
-            Format::Dense if vector => &mut self.dense_vector,
-            Format::Csr if vector => &mut self.csr_vector,
-            Format::Dense => &mut self.dense,
-            Format::Csr => &mut self.csr,
-            Format::Panels => &mut self.panels,
-            Format::RowLists => &mut self.lists,
-            Format::Lookup => &mut self.lookup,
-            Format::Bitmap => &mut self.bitmap,
-            Format::Blocks { .. } => &mut self.strips,
-            Format::NofM { .. } => &mut self.pairs,
+            Format::Dense if vector => self.dense_vector,
+            Format::Csr if vector => self.csr_vector,
+            Format::Dense => self.dense,
+            Format::Csr => self.csr,
+            Format::Panels => self.panels,
+            Format::RowLists => self.lists,
+            Format::Lookup => self.lookup,
+            Format::Bitmap => self.bitmap,
+            Format::Blocks { .. } => self.strips,
+            Format::NofM { .. } => self.pairs,
         }
     }
 }
@@ -458,179 +310,9 @@ fn count_strips(csr: &Csr) -> usize {
     strips
 }
 
-/// Rates from two measurements `(weights, visits, time)`, the sparser first. Noise leaves neither
-/// below a fifth of the table's, nor a visit above five times it, nor a weight below `floor`.
-fn solve(few: (f64, f64, f64), many: (f64, f64, f64), table: Rate, floor: f64) -> Rate {
-    let determinant = few.0 * many.1 - many.0 * few.1;
-    if determinant.abs() < 1e-9 * few.0 * many.1 {
-        // The same work twice (the dense product): one factor for both rates.
-        let scale = few.2.min(many.2) / (few.0 * table.weight + few.1 * table.visit);
-        return Rate {
-            weight: table.weight * scale,
-            visit: table.visit * scale,
-        };
-    }
-    let weight = (few.2 * many.1 - many.2 * few.1) / determinant;
-    let most = many.2 / many.0;
-    let weight = weight
-        .max(0.2 * table.weight)
-        .max(floor)
-        .min(most.max(floor));
-    let visit = (few.2 - few.0 * weight) / few.1;
-    let visit = visit.max(0.2 * table.visit).min(5.0 * table.visit);
-    let weight = ((few.2 - few.1 * visit) / few.0)
-        .max(floor)
-        .max(0.2 * table.weight);
-    Rate { weight, visit }
-}
-
-/// Numbers from 0 to 1, the same on every call.
-fn uniform() -> impl FnMut() -> f64 {
-    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-    move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 11) as f64 / (1_u64 << 53) as f64
-    }
-}
-
-/// Unstructured weights, the same on every call.
-fn sample([m, k]: [usize; 2], sparsity: f64) -> Csr {
-    let mut next = uniform();
-    sampled([m, k], |_, _| next() >= sparsity)
-}
-
-/// Weights that keep `keep` of every `of` columns, the same on every call.
-fn sample_n_of_m([m, k]: [usize; 2], keep: usize, of: usize) -> Csr {
-    let mut next = uniform();
-    let mut wanted = 0;
-    sampled([m, k], |_, column| {
-        let place = column % of;
-        if place == 0 {
-            wanted = keep;
-        }
-        let kept = next() * ((of - place) as f64) < wanted as f64;
-        wanted -= usize::from(kept);
-        kept
-    })
-}
-
-fn sampled([m, k]: [usize; 2], mut keep: impl FnMut(usize, usize) -> bool) -> Csr {
-    let (mut starts, mut indices) = (vec![0], Vec::new());
-    for row in 0..m {
-        indices.extend((0..k as u32).filter(|&column| keep(row, column as usize)));
-        starts.push(indices.len());
-    }
-    let values = vec![0.5; indices.len()];
-    Csr::from_parts([m, k], starts, indices, values)
-}
-
-/// A product that is timed several times.
-struct Trial {
-    packed: SparseMatrix,
-    n: usize,
-    x: Vec<f32>,
-    y: Vec<f32>,
-    scratch: Scratch,
-    /// Least seconds so far.
-    least: f64,
-}
-
-impl Trial {
-    fn new(csr: &Csr, format: Format, isa: Isa, n: usize) -> Result<Self, KernelError> {
-        let [m, k] = csr.shape();
-        Ok(Self {
-            packed: SparseMatrix::pack_as(csr, format)?.with_isa(isa)?,
-            n,
-            x: vec![0.5; k * n],
-            y: vec![0.0; m * n],
-            scratch: Scratch::new(),
-            least: f64::INFINITY,
-        })
-    }
-
-    fn run(&mut self) -> Result<(), KernelError> {
-        // Once to bring the matrix into the caches that it fits.
-        for _ in 0..2 {
-            let start = Instant::now();
-            let none = Epilogue::none();
-            self.packed
-                .matmul(&self.x, self.n, &mut self.y, none, &mut self.scratch)?;
-            self.least = self.least.min(start.elapsed().as_secs_f64());
-        }
-        Ok(())
-    }
-}
-
-/// A choice of format and what speaks for it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Choice {
-    shape: [usize; 2],
-    sparsity: f64,
-    columns: usize,
-    break_even: f64,
-    /// Fastest first.
-    predictions: Vec<(Format, f64)>,
-}
-
-impl Choice {
-    /// The format chosen.
-    #[must_use]
-    pub fn format(&self) -> Format {
-        self.predictions
-            .first()
-            .map_or(Format::Dense, |first| first.0)
-    }
-
-    /// Each format considered with its predicted seconds, fastest first.
-    #[must_use]
-    pub fn predictions(&self) -> &[(Format, f64)] {
-        &self.predictions
-    }
-
-    /// Predicted seconds of the dense product.
-    #[must_use]
-    pub fn dense_seconds(&self) -> f64 {
-        self.predictions
-            .iter()
-            .find(|(format, _)| *format == Format::Dense)
-            .map_or(f64::INFINITY, |(_, seconds)| *seconds)
-    }
-
-    /// Sparsity from which this shape is faster sparse, for unstructured weights.
-    #[must_use]
-    pub fn break_even(&self) -> f64 {
-        self.break_even
-    }
-}
-
-impl fmt::Display for Choice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [m, k] = self.shape;
-        writeln!(
-            f,
-            "{m}x{k}, {:.1} % sparse, {} columns: {} (sparse pays from {:.0} %)",
-            100.0 * self.sparsity,
-            self.columns,
-            self.format(),
-            100.0 * self.break_even,
-        )?;
-        let dense = self.dense_seconds();
-        for (format, seconds) in &self.predictions {
-            writeln!(
-                f,
-                "  {format}: {:.4} ms, {:.2} x dense",
-                seconds * 1e3,
-                dense / seconds
-            )?;
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::calibration::{sample, sample_n_of_m};
     use super::*;
 
     #[test]
