@@ -73,7 +73,7 @@ pub struct OpCost {
     pub multiply_adds: Cost,
     /// Bytes of its parameters and their statistics as dense tensors.
     pub weight_bytes: u64,
-    /// Bytes of its outputs.
+    /// Bytes of its outputs; none where they are a parameter rearranged.
     pub activation_bytes: u64,
 }
 
@@ -108,19 +108,21 @@ impl Counts {
             .enumerate()
             .map(|(id, operation)| {
                 let [parameters, statistics] = weights(graph, operation, &mut counted);
-                let outputs = operation.outputs.iter().map(|&out| graph.value(out));
+                let first = operation.outputs.first().map(|&out| graph.value(out));
                 OpCost {
                     id,
                     kind: operation.kind.to_string(),
                     layer: graph.layer(id).map(str::to_owned),
-                    shape: outputs
-                        .clone()
-                        .next()
-                        .map_or_else(Vec::new, |out| out.shape.clone()),
+                    shape: first.map_or_else(Vec::new, |out| out.shape.clone()),
                     parameters: parameters.elements,
                     multiply_adds: multiply_adds(graph, operation),
                     weight_bytes: parameters.bytes + statistics.bytes,
-                    activation_bytes: outputs.map(|out| out.bytes() as u64).sum(),
+                    activation_bytes: operation
+                        .outputs
+                        .iter()
+                        .filter(|&&out| graph.parameter_value(out).is_none())
+                        .map(|&out| graph.value(out).bytes() as u64)
+                        .sum(),
                 }
             })
             .collect();
@@ -168,10 +170,18 @@ impl fmt::Display for Counts {
     /// A line for each operation that has weights or products, then the sum.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counting = |op: &&OpCost| op.multiply_adds.dense > 0 || op.parameters.dense > 0;
-        let mut lines = vec![[
-            "layer", "operation", "output", "parameters", "kept", "multiply-adds", "effective",
-        ]
-        .map(str::to_owned)];
+        let mut lines = vec![
+            [
+                "layer",
+                "operation",
+                "output",
+                "parameters",
+                "kept",
+                "multiply-adds",
+                "effective",
+            ]
+            .map(str::to_owned),
+        ];
         lines.extend(self.operations.iter().filter(counting).map(|op| {
             let layer = op.layer.clone().unwrap_or_default();
             let costs = [op.parameters, op.multiply_adds];

@@ -15,7 +15,11 @@ pub fn graphviz(graph: &Graph) -> String {
         let _ = writeln!(text, "  {} [label=\"{label}\"{shape}];", node.name);
     }
     for edge in edges(graph) {
-        let _ = writeln!(text, "  {} -> {} [label=\"{}\"];", edge.from, edge.to, edge.shape);
+        let _ = writeln!(
+            text,
+            "  {} -> {} [label=\"{}\"];",
+            edge.from, edge.to, edge.shape
+        );
     }
     text + "}\n"
 }
@@ -76,7 +80,9 @@ fn nodes(graph: &Graph) -> Vec<Node> {
 /// drawn with the layer that uses it.
 fn shown(graph: &Graph, id: OpId) -> bool {
     let outputs = &graph.operation(id).outputs;
-    outputs.iter().all(|&output| graph.parameter(output).is_none())
+    outputs
+        .iter()
+        .all(|&output| graph.parameter(output).is_none())
 }
 
 fn edges(graph: &Graph) -> Vec<Edge> {

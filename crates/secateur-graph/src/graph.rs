@@ -13,15 +13,11 @@ use crate::kind::OpKind;
 pub use secateur_core::params::Role;
 
 /// A value's place in [`Graph::values`].
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ValueId(pub usize);
 
 /// An operation's place in [`Graph::operations`].
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct OpId(pub usize);
 
 /// What the elements of a value are.
@@ -145,10 +141,11 @@ impl Graph {
     /// normalisation's scale made as wide as an image are still that parameter.
     #[must_use]
     pub fn parameter(&self, id: ValueId) -> Option<&str> {
-        self.parameter_value(id).and_then(|id| match &self.value(id).source {
-            Source::Parameter(path) => Some(path.as_str()),
-            _ => None,
-        })
+        self.parameter_value(id)
+            .and_then(|id| match &self.value(id).source {
+                Source::Parameter(path) => Some(path.as_str()),
+                _ => None,
+            })
     }
 
     /// The value of the parameter behind `id`, as [`parameter`](Self::parameter) finds it.

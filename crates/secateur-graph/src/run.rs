@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use burn::tensor::TensorData;
 use burn_flex::{Flex, FlexDevice};
-use burn_ir::{BackendIr, IrVisitorMut, OperationIr, TensorId, TensorIr, TensorStatus};
+use burn_ir::{BackendIr, IrVisitorMut, OperationIr, TensorIr, TensorStatus};
 use burn_router::TensorInterpreter;
 
 use crate::capture::{ModelGraph, words_of};

@@ -95,7 +95,10 @@ impl Moments {
     #[must_use]
     pub fn zeros(&self) -> Vec<f64> {
         let rows = self.rows.max(1) as f64;
-        self.zeros.iter().map(|&zeros| zeros as f64 / rows).collect()
+        self.zeros
+            .iter()
+            .map(|&zeros| zeros as f64 / rows)
+            .collect()
     }
 }
 
@@ -190,7 +193,11 @@ mod tests {
     fn three_rows_by_hand() {
         // First feature: 1, 2, 6: mean 3, deviations -2, -1, 3, squares 14, variance 14/3, sum of
         // squares 41. Second: 0, 0, 3: a share of 2/3 zeros.
-        let got = moments(&[[1.0, 0.0, 1e6 + 1.0], [2.0, 0.0, 1e6 + 2.0], [6.0, 3.0, 1e6 + 3.0]]);
+        let got = moments(&[
+            [1.0, 0.0, 1e6 + 1.0],
+            [2.0, 0.0, 1e6 + 2.0],
+            [6.0, 3.0, 1e6 + 3.0],
+        ]);
         assert_eq!(got.rows(), 3);
         assert_eq!(got.mean()[0], 3.0);
         assert!((got.variance()[0] - 14.0 / 3.0).abs() < 1e-12);
@@ -206,7 +213,10 @@ mod tests {
         gram.add(&[1.0, 2.0]);
         gram.add(&[3.0, -1.0]);
         gram.add(&[9.0]);
-        assert_eq!([gram.at(0, 0), gram.at(0, 1), gram.at(1, 0), gram.at(1, 1)], [10.0, -1.0, -1.0, 5.0]);
+        assert_eq!(
+            [gram.at(0, 0), gram.at(0, 1), gram.at(1, 0), gram.at(1, 1)],
+            [10.0, -1.0, -1.0, 5.0]
+        );
         assert_eq!(gram.rows(), 2);
     }
 

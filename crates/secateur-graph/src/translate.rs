@@ -241,7 +241,10 @@ fn of_activation(activation: &Activation) -> OpKind {
     }
 }
 
-fn of_module<'a>(module: &'a Module, operation: &'a OperationIr) -> Result<Translated<'a>, Refused> {
+fn of_module<'a>(
+    module: &'a Module,
+    operation: &'a OperationIr,
+) -> Result<Translated<'a>, Refused> {
     let done = |kind, inputs: Vec<&'a TensorIr>, out: &'a TensorIr| {
         Ok(Translated {
             kind,

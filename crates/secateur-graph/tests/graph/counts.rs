@@ -106,16 +106,14 @@ impl ModuleMapper for DropHalf {
         param.map(|weight| {
             let device = weight.device();
             let dims: [usize; D] = weight.dims();
-            let mut data = weight.into_data().to_vec::<f32>().unwrap();
+            let mut data = weight.into_data().try_to_vec::<f32>().unwrap();
             let inner: usize = dims[1..].iter().product();
             for (at, value) in data.iter_mut().enumerate() {
                 let place = [at / inner, at / (inner / dims[1]) % dims[1]];
                 let gone = match conv {
                     Some(conv) => {
                         halved(conv) && place[0] >= VGG16.0[conv] / 2
-                            || conv > 0
-                                && halved(conv - 1)
-                                && place[1] >= VGG16.0[conv - 1] / 2
+                            || conv > 0 && halved(conv - 1) && place[1] >= VGG16.0[conv - 1] / 2
                     }
                     // `[in, out]`
                     None => place[0] >= 256,

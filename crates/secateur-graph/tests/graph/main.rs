@@ -3,3 +3,4 @@
 mod capture;
 mod counts;
 mod nets;
+mod run;

@@ -82,7 +82,9 @@ pub struct Vgg16 {
 
 /// Output channels of its convolutions, and after which of them it pools.
 pub const VGG16: ([usize; 13], [usize; 5]) = (
-    [64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512],
+    [
+        64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512,
+    ],
     [1, 3, 6, 9, 12],
 );
 
@@ -96,7 +98,10 @@ impl Vgg16 {
         }
         Self {
             convs,
-            norms: VGG16.0.map(|out| BatchNormConfig::new(out).init(device)).into(),
+            norms: VGG16
+                .0
+                .map(|out| BatchNormConfig::new(out).init(device))
+                .into(),
             fc1: LinearConfig::new(512, 512).with_bias(false).init(device),
             fc2: LinearConfig::new(512, 10).with_bias(false).init(device),
             pool: MaxPool2dConfig::new([2, 2]).with_strides([2, 2]).init(),
@@ -124,6 +129,7 @@ pub struct Block {
     norm2: BatchNorm,
     /// A 1 x 1 convolution where the shape changes; without it channels of zeros are added.
     shortcut: Option<Conv2d>,
+    shortcut_norm: Option<BatchNorm>,
     stride: usize,
 }
 
@@ -133,13 +139,14 @@ impl Block {
         let projection = Conv2dConfig::new(channels, [1, 1])
             .with_stride([stride, stride])
             .with_bias(false);
+        let projected = projected && (stride != 1 || input != out);
         Self {
             conv1: conv3x3([input, out], stride, device),
             norm1: BatchNormConfig::new(out).init(device),
             conv2: conv3x3([out, out], 1, device),
             norm2: BatchNormConfig::new(out).init(device),
-            shortcut: (projected && (stride != 1 || input != out))
-                .then(|| projection.init(device)),
+            shortcut: projected.then(|| projection.init(device)),
+            shortcut_norm: projected.then(|| BatchNormConfig::new(out).init(device)),
             stride,
         }
     }
@@ -147,10 +154,10 @@ impl Block {
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let y = relu(self.norm1.forward(self.conv1.forward(x.clone())));
         let y = self.norm2.forward(self.conv2.forward(y));
-        let shortcut = match &self.shortcut {
-            Some(conv) => conv.forward(x),
-            None if self.stride == 1 => x,
-            None => {
+        let shortcut = match (&self.shortcut, &self.shortcut_norm) {
+            (Some(conv), Some(norm)) => norm.forward(conv.forward(x)),
+            _ if self.stride == 1 => x,
+            _ => {
                 let x = x.slice_dim(2, burn::tensor::s![..;2]);
                 let x = x.slice_dim(3, burn::tensor::s![..;2]);
                 let [batch, channels, height, width] = x.dims();
