@@ -261,11 +261,10 @@ pub(crate) fn words_of(panic: &(dyn Any + Send)) -> String {
 
 /// The last operation that computes something, in words.
 fn last_words(operations: &[OperationIr]) -> String {
-    let computing = operations
-        .iter()
-        .enumerate()
-        .filter(|(_, operation)| !matches!(operation, OperationIr::Init(_)));
-    match computing.last() {
+    let mut numbered = operations.iter().enumerate();
+    let computes =
+        |(_, operation): &(usize, &OperationIr)| !matches!(operation, OperationIr::Init(_));
+    match numbered.rfind(computes) {
         None => "no operation at all".into(),
         Some((index, operation)) => match translate(operation) {
             Ok(translated) => {
