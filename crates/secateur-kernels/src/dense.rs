@@ -5,10 +5,13 @@ use std::ops::Range;
 
 use pulp::Simd;
 
+use crate::bands::{Banded, Bands};
 use crate::csr::Csr;
 use crate::isa::Isa;
-use crate::slots::Slots;
-use crate::tile::{Sums, TileProduct, bands};
+use crate::size::Size;
+use crate::slots::{PADDING, Slots};
+use crate::tile::{Sums, TileProduct};
+use crate::values::Weights;
 use crate::vector::{load, store};
 
 /// Rows whose sums are held in registers together.
@@ -21,44 +24,44 @@ const BAND: usize = 16 * GROUP;
 /// a vector.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Dense {
-    shape: [usize; 2],
-    bands: Vec<Range<usize>>,
-    /// Row by row.
-    values: Vec<f32>,
-    /// Which places the mask keeps, in the order of the values; empty where it keeps all.
+    bands: Bands,
+    /// Which places the mask keeps, row by row as the values; empty where it keeps all.
     kept: Vec<bool>,
 }
 
+/// How the rows of `csr` are cut.
+fn bands_of(csr: &Csr) -> Bands {
+    Bands::by_rows(csr, GROUP, BAND)
+}
+
 impl Dense {
-    /// Packs `csr`, zeros included.
-    pub(crate) fn pack(csr: &Csr) -> Self {
+    /// Packs `csr`, zeros included, and appends the entry of each slot to `slots`.
+    pub(crate) fn pack(csr: &Csr, slots: &mut Vec<u32>) -> Self {
         let [m, k] = csr.shape();
-        let mut dense = Self {
-            shape: [m, k],
-            bands: bands(|_| 1, m, GROUP, BAND),
-            values: vec![0.0; m * k],
-            kept: Vec::new(),
-        };
-        if csr.nnz() < m * k {
-            dense.kept = vec![false; m * k];
-        }
+        slots.resize(m * k, PADDING);
         for row in 0..m {
-            for (column, value) in csr.row(row) {
-                let slot = row * k + column;
-                dense.values[slot] = value;
-                if let Some(kept) = dense.kept.get_mut(slot) {
-                    *kept = true;
-                }
+            for entry in csr.starts()[row]..csr.starts()[row + 1] {
+                slots[row * k + csr.indices()[entry] as usize] = entry as u32;
             }
         }
-        dense
+        let mut kept = Vec::new();
+        if csr.nnz() < m * k {
+            kept.extend(slots.iter().map(|&entry| entry != PADDING));
+        }
+        Self {
+            bands: bands_of(csr),
+            kept,
+        }
     }
 
-    /// Bytes of `csr` when packed.
-    pub(crate) fn bytes_of(csr: &Csr) -> usize {
+    /// The size of `csr` when packed.
+    pub(crate) fn size_of(csr: &Csr) -> Size {
         let [m, k] = csr.shape();
         let kept = if csr.nnz() < m * k { m * k } else { 0 };
-        size_of_val(&bands(|_| 1, m, GROUP, BAND)[..]) + m * k * size_of::<f32>() + kept
+        Size {
+            structure: bands_of(csr).bytes() + kept,
+            slots: m * k,
+        }
     }
 
     /// # Safety
@@ -107,16 +110,19 @@ impl Dense {
         &self,
         simd: S,
         band: usize,
+        weights: &mut Weights<'_>,
         x: &[f32],
         sums: &mut [f32],
     ) {
-        let k = self.shape[1];
-        let mut row = self.bands[band].start;
-        let end = self.bands[band].end;
+        let k = self.bands.shape()[1];
+        let Range {
+            start: mut row,
+            end,
+        } = self.bands.rows(band);
         let mut sums = sums.iter_mut();
         while row < end {
             let count = if row + 4 <= end { 4 } else { 1 };
-            let weights = &self.values[row * k..(row + count) * k];
+            let weights = weights.of(row * k..(row + count) * k);
             let part = if count == 4 {
                 dot::<S, 4>(simd, weights, x)
             } else {
@@ -162,15 +168,17 @@ fn dot<S: Simd, const R: usize>(simd: S, weights: &[f32], x: &[f32]) -> [f32; R]
     sums
 }
 
-impl TileProduct for Dense {
-    fn shape(&self) -> [usize; 2] {
-        self.shape
-    }
-
-    fn bands(&self) -> &[Range<usize>] {
+impl Banded for Dense {
+    fn bands(&self) -> &Bands {
         &self.bands
     }
 
+    fn longest_part(&self) -> usize {
+        GROUP * self.bands.shape()[1]
+    }
+}
+
+impl TileProduct for Dense {
     fn vectors(&self, isa: Isa) -> usize {
         if isa == Isa::Avx2 { 2 } else { 4 }
     }
@@ -180,17 +188,18 @@ impl TileProduct for Dense {
         &self,
         simd: S,
         band: usize,
+        weights: &mut Weights<'_>,
         x: *const f32,
         sums: Sums,
     ) {
         let Sums {
             out: sums, stride, ..
         } = sums;
-        let k = self.shape[1];
-        let rows = self.bands[band].clone();
+        let k = self.bands.shape()[1];
+        let rows = self.bands.rows(band);
         for first in rows.clone().step_by(GROUP) {
             let count = GROUP.min(rows.end - first);
-            let value = self.values[first * k..(first + count) * k].as_ptr();
+            let value = weights.of(first * k..(first + count) * k).as_ptr();
             // SAFETY: the rows of the band are the caller's, and the values of `count` rows
             // follow each other.
             unsafe {
@@ -210,7 +219,7 @@ impl TileProduct for Dense {
 
 impl Slots for Dense {
     fn for_each_slot(&self, visit: &mut dyn FnMut(usize, usize, usize)) {
-        let [m, k] = self.shape;
+        let [m, k] = self.bands.shape();
         for row in 0..m {
             for column in 0..k {
                 let slot = row * k + column;
@@ -221,15 +230,7 @@ impl Slots for Dense {
         }
     }
 
-    fn values(&self) -> &[f32] {
-        &self.values
-    }
-
-    fn values_mut(&mut self) -> &mut [f32] {
-        &mut self.values
-    }
-
     fn bytes(&self) -> usize {
-        size_of_val(&self.bands[..]) + size_of_val(&self.values[..]) + size_of_val(&self.kept[..])
+        self.bands.bytes() + size_of_val(&self.kept[..])
     }
 }

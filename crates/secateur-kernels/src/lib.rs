@@ -14,7 +14,9 @@ pub mod reference;
 pub mod scratch;
 pub mod threads;
 pub mod training;
+pub mod values;
 
+mod bands;
 mod bitmap;
 mod blocks;
 mod dense;
@@ -44,3 +46,4 @@ pub use matrix::SparseMatrix;
 pub use scratch::Scratch;
 pub use threads::Threads;
 pub use training::TrainingMatrix;
+pub use values::Precision;

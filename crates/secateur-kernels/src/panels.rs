@@ -9,10 +9,13 @@ use std::ops::Range;
 
 use pulp::Simd;
 
+use crate::bands::{Banded, Bands};
 use crate::csr::Csr;
 use crate::isa::Isa;
-use crate::slots::Slots;
-use crate::tile::{Sums, TileProduct, bands};
+use crate::size::Size;
+use crate::slots::{Slots, Unpacked};
+use crate::tile::{Sums, TileProduct};
+use crate::values::Weights;
 use crate::vector::{load, store};
 
 /// Most columns of a panel: an index is a byte.
@@ -39,10 +42,9 @@ struct Start {
 /// A matrix in count-sorted panels.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Panels {
-    shape: [usize; 2],
     /// Columns of a panel.
     width: usize,
-    bands: Vec<Range<usize>>,
+    bands: Bands,
     /// By band, then panel; one more at the end.
     starts: Vec<Start>,
     runs: Vec<Run>,
@@ -50,7 +52,6 @@ pub(crate) struct Panels {
     rows: Vec<u16>,
     /// Column within its panel.
     indices: Vec<u8>,
-    values: Vec<f32>,
 }
 
 /// The panel width for a density of weights. A narrow panel leaves the first-level cache room;
@@ -60,40 +61,42 @@ pub(crate) fn panel_width(density: f64) -> usize {
     if density > 0.07 { 128 } else { MAX_PANEL }
 }
 
+/// How the rows of `csr` are cut.
+fn bands_of(csr: &Csr) -> Bands {
+    Bands::by_weights(csr, 1, BAND)
+}
+
 impl Panels {
-    /// Packs `csr` into panels of `width` columns, at most [`MAX_PANEL`].
-    pub(crate) fn pack(csr: &Csr, width: usize) -> Self {
-        let [m, k] = csr.shape();
-        let width = width.clamp(1, MAX_PANEL);
+    /// Packs `csr` into panels of `width` columns, at most [`MAX_PANEL`], and appends the entry of
+    /// each slot to `slots`.
+    pub(crate) fn pack(csr: &Csr, width: usize, slots: &mut Vec<u32>) -> Self {
         let mut panels = Self {
-            shape: [m, k],
-            width,
-            bands: bands(|row| csr.row_nnz(row) + 1, m, 1, BAND),
+            width: width.clamp(1, MAX_PANEL),
+            bands: bands_of(csr),
             starts: Vec::new(),
             runs: Vec::new(),
             rows: Vec::new(),
             indices: Vec::with_capacity(csr.nnz()),
-            values: Vec::with_capacity(csr.nnz()),
         };
-        for band in panels.bands.clone() {
-            let mut next: Vec<usize> = band.clone().map(|row| csr.starts()[row]).collect();
-            for panel in 0..k.div_ceil(width) {
+        let bands: Vec<Range<usize>> = panels.bands.iter().collect();
+        for band in bands {
+            let mut unpacked = Unpacked::new(csr, band.clone());
+            for panel in 0..panels.panel_count() {
                 panels.starts.push(panels.end());
-                panels.pack_panel(csr, &band, panel, &mut next);
+                panels.pack_panel(csr, band.len(), panel, &mut unpacked, slots);
             }
         }
         panels.starts.push(panels.end());
         panels
     }
 
-    /// Bytes of `csr` when packed.
-    pub(crate) fn bytes_of(csr: &Csr, width: usize) -> usize {
-        let [m, k] = csr.shape();
+    /// The size of `csr` when packed.
+    pub(crate) fn size_of(csr: &Csr, width: usize) -> Size {
         let width = width.clamp(1, MAX_PANEL);
-        let panels = k.div_ceil(width);
-        let bands = bands(|row| csr.row_nnz(row) + 1, m, 1, BAND);
+        let panels = csr.shape()[1].div_ceil(width);
+        let bands = bands_of(csr);
         let (mut runs, mut rows) = (0, 0);
-        for band in &bands {
+        for band in bands.iter() {
             // How many rows have each number of weights, panel by panel.
             let mut counts = vec![0_u16; panels * (width + 1)];
             for row in band.clone() {
@@ -114,26 +117,29 @@ impl Panels {
                 }
             }
         }
-        size_of_val(&bands[..])
-            + (bands.len() * panels + 1) * size_of::<Start>()
+        let structure = bands.bytes()
+            + (bands.count() * panels + 1) * size_of::<Start>()
             + runs * size_of::<Run>()
             + rows * size_of::<u16>()
-            + csr.nnz() * (size_of::<u8>() + size_of::<f32>())
+            + csr.nnz() * size_of::<u8>();
+        Size {
+            structure,
+            slots: csr.nnz(),
+        }
     }
 
-    /// Appends one panel of one band; `next` holds each row's first entry not yet packed.
-    fn pack_panel(&mut self, csr: &Csr, band: &Range<usize>, panel: usize, next: &mut [usize]) {
+    /// Appends one panel of a band of `rows` rows.
+    fn pack_panel(
+        &mut self,
+        csr: &Csr,
+        rows: usize,
+        panel: usize,
+        unpacked: &mut Unpacked<'_>,
+        slots: &mut Vec<u32>,
+    ) {
         let first = panel * self.width;
-        let last = first + self.width;
-        let mut rows: Vec<(usize, Range<usize>)> = (0..band.len())
-            .map(|row| {
-                let end = csr.starts()[band.start + row + 1];
-                let inside = csr.indices()[next[row]..end]
-                    .partition_point(|&column| (column as usize) < last);
-                let entries = next[row]..next[row] + inside;
-                next[row] = entries.end;
-                (row, entries)
-            })
+        let mut rows: Vec<(usize, Range<usize>)> = (0..rows)
+            .map(|row| (row, unpacked.take(row, first + self.width)))
             .collect();
         rows.sort_by_key(|(row, entries)| (entries.len(), *row));
         for (row, entries) in rows {
@@ -152,7 +158,7 @@ impl Panels {
             for entry in entries {
                 self.indices
                     .push((csr.indices()[entry] as usize - first) as u8);
-                self.values.push(csr.values()[entry]);
+                slots.push(entry as u32);
             }
         }
     }
@@ -161,24 +167,30 @@ impl Panels {
         Start {
             run: self.runs.len(),
             row: self.rows.len(),
-            value: self.values.len(),
+            value: self.indices.len(),
         }
     }
 
     fn panel_count(&self) -> usize {
-        self.shape[1].div_ceil(self.width)
+        self.bands.shape()[1].div_ceil(self.width)
+    }
+}
+
+impl Banded for Panels {
+    fn bands(&self) -> &Bands {
+        &self.bands
+    }
+
+    fn longest_part(&self) -> usize {
+        let parts = self.starts.windows(2);
+        parts
+            .map(|part| part[1].value - part[0].value)
+            .max()
+            .unwrap_or(0)
     }
 }
 
 impl TileProduct for Panels {
-    fn shape(&self) -> [usize; 2] {
-        self.shape
-    }
-
-    fn bands(&self) -> &[Range<usize>] {
-        &self.bands
-    }
-
     fn vectors(&self, _: Isa) -> usize {
         4
     }
@@ -188,6 +200,7 @@ impl TileProduct for Panels {
         &self,
         simd: S,
         band: usize,
+        weights: &mut Weights<'_>,
         x: *const f32,
         sums: Sums,
     ) {
@@ -198,7 +211,7 @@ impl TileProduct for Panels {
             let end = self.starts[band * panels + panel + 1];
             let mut row = self.rows[start.row..end.row].as_ptr();
             let mut index = self.indices[start.value..end.value].as_ptr();
-            let mut value = self.values[start.value..end.value].as_ptr();
+            let mut value = weights.of(start.value..end.value).as_ptr();
             // SAFETY: `pack` cut the columns into panels, so this one begins within the tile.
             let x = unsafe { x.add(panel * self.width * width) };
             let (to, stride) = if panel + 1 < panels {
@@ -268,20 +281,11 @@ impl Slots for Panels {
         }
     }
 
-    fn values(&self) -> &[f32] {
-        &self.values
-    }
-
-    fn values_mut(&mut self) -> &mut [f32] {
-        &mut self.values
-    }
-
     fn bytes(&self) -> usize {
-        size_of_val(&self.bands[..])
+        self.bands.bytes()
             + size_of_val(&self.starts[..])
             + size_of_val(&self.runs[..])
             + size_of_val(&self.rows[..])
             + size_of_val(&self.indices[..])
-            + size_of_val(&self.values[..])
     }
 }

@@ -1,29 +1,20 @@
 //! Multiplying by a batch of columns, a tile at a time: what all batched formats share.
 
-use std::ops::Range;
-
 use pulp::{Simd, WithSimd};
 
+use crate::bands::Banded;
 use crate::epilogue::Epilogue;
 use crate::isa::Isa;
 use crate::layout::{Columns, Layout, Target, finish_band, pack_tile, tile_len};
 use crate::scratch::{AlignedBuffer, LINE, Scratch};
 use crate::threads::{SharedMut, Threads};
+use crate::values::{Values, Weights};
 
 /// Most vectors of columns that a kernel keeps in registers.
 pub(crate) const MAX_VECTORS: usize = 4;
 
 /// A format that multiplies a tile of columns.
-///
-/// Its rows are cut into bands when it is packed; a band is summed by one thread, in the order
-/// that the format fixes, so results do not depend on the number of threads.
-pub(crate) trait TileProduct: Sync {
-    /// `[m, k]`.
-    fn shape(&self) -> [usize; 2];
-
-    /// Rows of each band; together they are `0..m` in order.
-    fn bands(&self) -> &[Range<usize>];
-
+pub(crate) trait TileProduct: Banded {
     /// How many vectors of columns to work on at once, at most [`MAX_VECTORS`].
     fn vectors(&self, isa: Isa) -> usize;
 
@@ -42,6 +33,7 @@ pub(crate) trait TileProduct: Sync {
         &self,
         simd: S,
         band: usize,
+        weights: &mut Weights<'_>,
         x: *const f32,
         sums: Sums,
     );
@@ -62,6 +54,7 @@ pub(crate) struct Sums {
 /// `y = epilogue(W x)` for `n` columns in `layout`. Lengths have been checked.
 pub(crate) fn multiply<P: TileProduct>(
     product: &P,
+    values: &Values,
     isa: Isa,
     x: &[f32],
     n: usize,
@@ -70,22 +63,26 @@ pub(crate) fn multiply<P: TileProduct>(
     epilogue: &Epilogue<'_>,
     scratch: &mut Scratch,
 ) {
-    let [m, k] = product.shape();
+    let bands = product.bands();
+    let [m, k] = bands.shape();
     assert!(x.len() == k * n && y.len() == m * n);
     let tiling = Tiling::new(isa, product.vectors(isa), n);
     let Scratch {
         threads,
         input,
         sums,
+        weights,
         ..
     } = scratch;
     let widest = tiling.width(0);
     let panel = product.zero_row_every();
     let tile_floats = tile_len(k, panel, widest).next_multiple_of(LINE);
-    let band_floats = product.bands().iter().map(Range::len).max().unwrap_or(0) * widest.max(LINE);
-    let bands = product.bands().len();
+    let band_floats = bands.tallest() * widest.max(LINE);
+    let room_floats = Weights::room(values, || product.longest_part()).next_multiple_of(LINE);
+    let bands = bands.count();
     let call = Call {
         product,
+        values,
         isa,
         x,
         n,
@@ -97,16 +94,18 @@ pub(crate) fn multiply<P: TileProduct>(
     match threads {
         Threads::One => {
             let sums = SharedMut::new(sums.floats(band_floats));
+            let room = weights.floats(room_floats);
             for tile in 0..tiling.count {
                 let packed = call.packed(tile, panel, input, tile_floats);
                 for band in 0..bands {
-                    call.run(tile, band, packed, sums);
+                    call.run(tile, band, packed, sums, room);
                 }
             }
         }
         Threads::Rayon => {
             let workers = rayon::current_num_threads() + 1;
             let sums = SharedMut::new(sums.floats(band_floats * workers));
+            let rooms = SharedMut::new(weights.floats(room_floats * workers));
             let direct = call.direct(0, panel);
             let tiles = SharedMut::new(input.floats(if direct {
                 0
@@ -132,12 +131,16 @@ pub(crate) fn multiply<P: TileProduct>(
                 } else {
                     tiles.get().wrapping_add(tile * tile_floats).cast_const()
                 };
-                let worker = rayon::current_thread_index().map_or(0, |index| index + 1);
-                let own = sums.get().wrapping_add((worker % workers) * band_floats);
-                // SAFETY: a slice only to wrap the pointer; each worker has its own floats.
-                let own =
-                    SharedMut::new(unsafe { std::slice::from_raw_parts_mut(own, band_floats) });
-                call.run(tile, band, packed, own);
+                let worker = rayon::current_thread_index().map_or(0, |index| index + 1) % workers;
+                // SAFETY: each worker has floats of its own in the buffer, and runs one part at
+                // a time.
+                let room = unsafe {
+                    std::slice::from_raw_parts_mut(
+                        rooms.at(worker * room_floats).get(),
+                        room_floats,
+                    )
+                };
+                call.run(tile, band, packed, sums.at(worker * band_floats), room);
             });
         }
     }
@@ -185,6 +188,7 @@ impl Tiling {
 /// One multiplication.
 struct Call<'a, P> {
     product: &'a P,
+    values: &'a Values,
     isa: Isa,
     x: &'a [f32],
     n: usize,
@@ -221,7 +225,7 @@ impl<P: TileProduct> Call<'_, P> {
     fn pack(&self, tile: usize, panel: Option<usize>, packed: &mut [f32]) {
         self.isa.dispatch(Pack {
             x: self.x,
-            k: self.product.shape()[1],
+            k: self.product.bands().shape()[1],
             layout: self.layout,
             columns: self.tiling.columns(tile),
             panel,
@@ -230,17 +234,24 @@ impl<P: TileProduct> Call<'_, P> {
         });
     }
 
-    fn run(&self, tile: usize, band: usize, x: *const f32, sums: SharedMut) {
+    fn run(&self, tile: usize, band: usize, x: *const f32, sums: SharedMut, room: &mut [f32]) {
         match self.tiling.vectors(tile) {
-            1 => self.run_with::<1>(tile, band, x, sums),
-            2 => self.run_with::<2>(tile, band, x, sums),
-            3 => self.run_with::<3>(tile, band, x, sums),
-            _ => self.run_with::<4>(tile, band, x, sums),
+            1 => self.run_with::<1>(tile, band, x, sums, room),
+            2 => self.run_with::<2>(tile, band, x, sums, room),
+            3 => self.run_with::<3>(tile, band, x, sums, room),
+            _ => self.run_with::<4>(tile, band, x, sums, room),
         }
     }
 
-    fn run_with<const T: usize>(&self, tile: usize, band: usize, x: *const f32, sums: SharedMut) {
-        let rows = self.product.bands()[band].clone();
+    fn run_with<const T: usize>(
+        &self,
+        tile: usize,
+        band: usize,
+        x: *const f32,
+        sums: SharedMut,
+        room: &mut [f32],
+    ) {
+        let rows = self.product.bands().rows(band);
         let columns = self.tiling.columns(tile);
         let width = self.tiling.width(tile);
         // Finished sums go straight to Y where whole vectors of its rows are ours.
@@ -259,6 +270,7 @@ impl<P: TileProduct> Call<'_, P> {
         self.isa.dispatch(Sum::<P, T> {
             product: self.product,
             band,
+            weights: Weights::new(self.values, self.isa, room),
             x,
             sums,
         });
@@ -267,7 +279,7 @@ impl<P: TileProduct> Call<'_, P> {
             stride,
             target: Target {
                 y: self.y.get(),
-                m: self.product.shape()[0],
+                m: self.product.bands().shape()[0],
                 layout: self.layout,
                 columns,
                 first: rows.start,
@@ -310,6 +322,7 @@ impl WithSimd for Pack<'_> {
 struct Sum<'a, P, const T: usize> {
     product: &'a P,
     band: usize,
+    weights: Weights<'a>,
     x: *const f32,
     sums: Sums,
 }
@@ -318,12 +331,12 @@ impl<P: TileProduct, const T: usize> WithSimd for Sum<'_, P, T> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn with_simd<S: Simd>(mut self, simd: S) {
         // SAFETY: `x` is a packed tile of `T` vectors, and `sums` has room for the band: a
         // scratch of this worker, and perhaps the rows and columns of Y that are this part's own.
         unsafe {
             self.product
-                .multiply::<S, T>(simd, self.band, self.x, self.sums);
+                .multiply::<S, T>(simd, self.band, &mut self.weights, self.x, self.sums);
         }
     }
 }
@@ -344,55 +357,5 @@ impl WithSimd for Finish<'_> {
         // SAFETY: `sums` holds the band that was just summed, and Y is ours at its rows and the
         // columns of the tile.
         unsafe { finish_band(simd, self.sums, self.stride, self.target, self.epilogue) };
-    }
-}
-
-/// Rows `0..m` cut into bands of about equal weight, each of at most `most` rows and, but for
-/// the last, of a multiple of `step`.
-pub(crate) fn bands(
-    weights: impl Fn(usize) -> usize,
-    m: usize,
-    step: usize,
-    most: usize,
-) -> Vec<Range<usize>> {
-    let total: usize = (0..m).map(&weights).sum();
-    let wanted = m.div_ceil(most).max(1);
-    let share = total.div_ceil(wanted).max(1);
-    let mut bands = Vec::with_capacity(wanted);
-    let (mut start, mut weight) = (0, 0);
-    for first in (0..m).step_by(step) {
-        let end = (first + step).min(m);
-        weight += (first..end).map(&weights).sum::<usize>();
-        if end == m || weight >= share || end + step - start > most {
-            bands.push(start..end);
-            (start, weight) = (end, 0);
-        }
-    }
-    bands
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bands_cover_the_rows_in_order() {
-        for (m, step, most) in [
-            (1, 4, 256),
-            (1024, 4, 256),
-            (1000, 4, 256),
-            (7, 8, 16),
-            (600, 1, 256),
-        ] {
-            let bands = bands(|row| row % 7, m, step, most);
-            assert_eq!(bands[0].start, 0);
-            assert_eq!(bands.last().unwrap().end, m);
-            assert!(bands.windows(2).all(|pair| pair[0].end == pair[1].start));
-            assert!(
-                bands
-                    .iter()
-                    .all(|band| !band.is_empty() && band.len() <= most.max(step))
-            );
-        }
     }
 }

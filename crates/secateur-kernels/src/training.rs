@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::bands::bands;
 use crate::csr::Csr;
 use crate::epilogue::Epilogue;
 use crate::error::{KernelError, check_length, checked_product};
@@ -10,7 +11,8 @@ use crate::layout::Layout;
 use crate::matrix::SparseMatrix;
 use crate::scratch::Scratch;
 use crate::sddmm::sddmm;
-use crate::tile::bands;
+use crate::slots::PADDING;
+use crate::values::Precision;
 
 /// A sparse weight `[m, k]` packed twice, as it is and transposed, with the compressed rows that
 /// own its values.
@@ -24,9 +26,9 @@ pub struct TrainingMatrix {
     bands: Vec<Range<usize>>,
     forward: SparseMatrix,
     backward: SparseMatrix,
-    /// For each slot of the forward packing that holds a weight: `(slot, entry)`.
-    forward_origins: Vec<(u32, u32)>,
-    backward_origins: Vec<(u32, u32)>,
+    /// For each slot of the forward packing its entry in `weights`, or that it is padding.
+    forward_entries: Vec<u32>,
+    backward_entries: Vec<u32>,
 }
 
 impl TrainingMatrix {
@@ -34,29 +36,24 @@ impl TrainingMatrix {
     ///
     /// # Errors
     ///
-    /// As [`SparseMatrix::pack_as`], and where there are more than `u32::MAX` weights.
+    /// As [`SparseMatrix::pack_as`].
     pub fn new(weights: Csr, format: Format, transposed: Format) -> Result<Self, KernelError> {
-        let forward = SparseMatrix::pack_as(&weights, format)?;
-        let (flipped, entries) = weights.transposed();
-        let backward = SparseMatrix::pack_as(&flipped, transposed)?;
-        if forward.slot_count().max(backward.slot_count()) > u32::MAX as usize {
-            return Err(KernelError::Overflow {
-                what: "the position of a weight",
-            });
+        let pack = |csr: &Csr, format| SparseMatrix::pack_in(csr, format, Precision::F32);
+        let (forward, forward_entries) = pack(&weights, format)?;
+        let (flipped, origins) = weights.transposed();
+        let (backward, mut backward_entries) = pack(&flipped, transposed)?;
+        for entry in &mut backward_entries {
+            if *entry != PADDING {
+                *entry = origins[*entry as usize];
+            }
         }
-        let forward_origins = forward.origins(&weights);
-        let backward_origins = backward
-            .origins(&flipped)
-            .into_iter()
-            .map(|(slot, entry)| (slot, entries[entry as usize]))
-            .collect();
         Ok(Self {
             bands: bands(|row| weights.row_nnz(row) + 1, weights.shape()[0], 1, 256),
             weights,
             forward,
             backward,
-            forward_origins,
-            backward_origins,
+            forward_entries,
+            backward_entries,
         })
     }
 
@@ -166,8 +163,8 @@ impl TrainingMatrix {
         let nnz = self.weights.nnz();
         check_length("values", values.len(), nnz, "give one value a weight")?;
         self.weights.values_mut().copy_from_slice(values);
-        self.forward.set_slots(&self.forward_origins, values);
-        self.backward.set_slots(&self.backward_origins, values);
+        self.forward.fill(&self.forward_entries, values);
+        self.backward.fill(&self.backward_entries, values);
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout as Memory, System};
 use std::cell::Cell;
 
-use secateur_kernels::{Csr, Epilogue, Format, Layout, Scratch, SparseMatrix, Threads};
+use secateur_kernels::{Csr, Epilogue, Format, Layout, Precision, Scratch, SparseMatrix, Threads};
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
@@ -42,6 +42,12 @@ const FORMATS: [Format; 7] = [
     },
 ];
 
+fn matrices() -> impl Iterator<Item = SparseMatrix> {
+    FORMATS.into_iter().flat_map(|format| {
+        Precision::ALL.map(|precision| matrix(format).with_precision(precision).unwrap())
+    })
+}
+
 fn matrix(format: Format) -> SparseMatrix {
     let [m, k] = [600, 300];
     let dense: Vec<f32> = (0..m * k)
@@ -75,8 +81,8 @@ fn product(matrix: &SparseMatrix, n: usize, scratch: &mut Scratch) -> Vec<f32> {
 
 #[test]
 fn a_matrix_is_shared_between_threads() {
-    for format in FORMATS {
-        let matrix = matrix(format);
+    for matrix in matrices() {
+        let format = matrix.format();
         let expected: Vec<Vec<f32>> = [1, 5, 70]
             .map(|n| product(&matrix, n, &mut Scratch::new()))
             .to_vec();
@@ -103,8 +109,8 @@ fn a_matrix_is_shared_between_threads() {
 
 #[test]
 fn the_second_call_allocates_nothing() {
-    for format in FORMATS {
-        let matrix = matrix(format);
+    for matrix in matrices() {
+        let format = matrix.format();
         let [m, k] = matrix.shape();
         for n in [1, 5, 70] {
             let (x, mut y) = (vec![0.5; k * n], vec![0.0; m * n]);

@@ -97,6 +97,7 @@ impl ConvDense {
             input,
             sums,
             conv,
+            ..
         } = scratch;
         conv.plane
             .lay_out_whole(&self.geometry, image, isa.lanes())?;
@@ -353,6 +354,18 @@ impl<const V: usize, const P: usize> WithSimd for Pixels<'_, V, P> {
     }
 }
 
+impl ConvDense {
+    /// The stored values, padding included.
+    pub(crate) fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// The same, to be changed; padding must stay zero.
+    pub(crate) fn values_mut(&mut self) -> &mut [f32] {
+        &mut self.values
+    }
+}
+
 impl Slots for ConvDense {
     fn for_each_slot(&self, visit: &mut dyn FnMut(usize, usize, usize)) {
         let [rows, columns] = self.geometry.matrix_shape();
@@ -370,16 +383,8 @@ impl Slots for ConvDense {
         }
     }
 
-    fn values(&self) -> &[f32] {
-        &self.values
-    }
-
-    fn values_mut(&mut self) -> &mut [f32] {
-        &mut self.values
-    }
-
     fn bytes(&self) -> usize {
-        size_of_val(&self.values[..]) + size_of_val(&self.kept[..])
+        size_of_val(&self.kept[..])
     }
 }
 

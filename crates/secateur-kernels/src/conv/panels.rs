@@ -8,9 +8,9 @@ use std::ops::Range;
 
 use pulp::Simd;
 
+use crate::bands::bands;
 use crate::csr::Csr;
 use crate::slots::Slots;
-use crate::tile::bands;
 use crate::vector::{load, store};
 
 use super::geometry::ConvGeometry;
@@ -259,6 +259,18 @@ impl ConvPanels {
     }
 }
 
+impl ConvPanels {
+    /// The stored values, padding included.
+    pub(crate) fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// The same, to be changed; padding must stay zero.
+    pub(crate) fn values_mut(&mut self) -> &mut [f32] {
+        &mut self.values
+    }
+}
+
 impl Slots for ConvPanels {
     fn for_each_slot(&self, visit: &mut dyn FnMut(usize, usize, usize)) {
         let panels = self.panel_count();
@@ -282,14 +294,6 @@ impl Slots for ConvPanels {
         }
     }
 
-    fn values(&self) -> &[f32] {
-        &self.values
-    }
-
-    fn values_mut(&mut self) -> &mut [f32] {
-        &mut self.values
-    }
-
     fn bytes(&self) -> usize {
         size_of_val(&self.bands[..])
             + size_of_val(&self.group_bands[..])
@@ -297,6 +301,5 @@ impl Slots for ConvPanels {
             + size_of_val(&self.runs[..])
             + size_of_val(&self.rows[..])
             + size_of_val(&self.places[..])
-            + size_of_val(&self.values[..])
     }
 }

@@ -1,7 +1,9 @@
 //! Matrices, activations and comparisons that the tests of products share.
 
 use proptest::prelude::*;
-use secateur_kernels::{Csr, Epilogue, Format, Isa, Layout, Scratch, SparseMatrix, Threads};
+use secateur_kernels::{
+    Csr, Epilogue, Format, Isa, Layout, Precision, Scratch, SparseMatrix, Threads,
+};
 
 /// Formats that multiply only the weights that are stored.
 pub const EXACT: [Format; 7] = [
@@ -103,6 +105,15 @@ pub fn multiply(
         }
     }
     y
+}
+
+/// `csr` with its weights as `precision` stores them.
+pub fn rounded(csr: &Csr, precision: Precision) -> Csr {
+    let mut rounded = csr.clone();
+    for value in rounded.values_mut() {
+        *value = precision.round(*value);
+    }
+    rounded
 }
 
 /// `csr` packed in every one of `formats`, for every instruction set of this processor.

@@ -4,6 +4,7 @@
 mod cases;
 mod epilogues;
 mod n_of_m;
+mod precisions;
 mod sizes;
 mod special_values;
 

@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 use secateur_kernels::reference;
-use secateur_kernels::{Csr, Epilogue, Format, KernelError, Layout, SparseMatrix, Threads};
+use secateur_kernels::{
+    Csr, Epilogue, Format, KernelError, Layout, Precision, SparseMatrix, Threads,
+};
 
 use crate::cases::{activations, check, columns, multiply, packings, size, weights};
 
@@ -49,7 +51,7 @@ proptest! {
         let csr = patterned(seed, [m, k], pattern, fill);
         let packed = SparseMatrix::pack_as(&csr, format).unwrap();
         prop_assert_eq!(&packed.to_csr(), &csr);
-        prop_assert_eq!(format.bytes(&csr).unwrap(), packed.bytes());
+        prop_assert_eq!(format.bytes(&csr, Precision::F32).unwrap(), packed.bytes());
         let mut x = activations(seed, k * n);
         if nan {
             x[at.index(k * n)] = f32::NAN;
@@ -94,7 +96,7 @@ fn the_first_group_that_breaks_the_pattern_is_named() {
         ),
         "{error}"
     );
-    assert_eq!(format.bytes(&csr), Err(error));
+    assert_eq!(format.bytes(&csr, Precision::F32), Err(error));
     assert!(SparseMatrix::pack_as(&csr, Format::NofM { keep: 3, of: 4 }).is_ok());
 }
 
@@ -120,7 +122,9 @@ fn patterns_out_of_range_are_refused() {
 #[test]
 fn a_full_pattern_takes_five_bytes_a_weight_at_most() {
     let csr = patterned(3, [512, 1024], [2, 4], 1.1);
-    let bytes = Format::NofM { keep: 2, of: 4 }.bytes(&csr).unwrap();
+    let bytes = Format::NofM { keep: 2, of: 4 }
+        .bytes(&csr, Precision::F32)
+        .unwrap();
     let each = bytes as f64 / csr.nnz() as f64;
     assert!((4.5..5.0).contains(&each), "{each}");
 }
