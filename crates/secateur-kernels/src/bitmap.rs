@@ -11,7 +11,7 @@ use crate::csr::Csr;
 use crate::isa::Isa;
 use crate::size::Size;
 use crate::slots::{PADDING, Slots};
-use crate::values::Weights;
+use crate::values::{Weights, with_stored};
 use crate::vector_product::VectorProduct;
 
 /// Columns of a word of bits.
@@ -101,12 +101,8 @@ impl Banded for Bitmap {
     }
 
     fn longest_part(&self) -> usize {
-        let m = self.bands.shape()[0];
-        (0..m)
-            .step_by(GROUP)
-            .map(|row| self.slots_of(row..(row + GROUP).min(m)).len())
-            .max()
-            .unwrap_or(0)
+        let rows = self.starts.windows(2);
+        rows.map(|row| row[1] - row[0]).max().unwrap_or(0)
     }
 }
 
@@ -126,9 +122,11 @@ impl VectorProduct for Bitmap {
         if matches!(isa, Isa::Avx512 | Isa::Avx512Vbmi) && isa.is_available() {
             while done + GROUP <= rows.len() {
                 let row = rows.start + done;
-                let weights = weights.of(self.slots_of(row..row + GROUP));
-                // SAFETY: the processor has been asked.
-                let four = unsafe { x86::four_rows(self, row, weights, x) };
+                let four = with_stored!(weights.stored(), stored => {
+                    let stored = &stored[self.slots_of(row..row + GROUP)];
+                    // SAFETY: the processor has been asked.
+                    unsafe { x86::four_rows(self, row, stored, x) }
+                });
                 sums[done..done + GROUP].copy_from_slice(&four);
                 done += GROUP;
             }
@@ -146,13 +144,14 @@ mod x86 {
     use std::arch::x86_64::*;
 
     use super::{Bitmap, GROUP, WORD};
+    use crate::values::Stored;
 
     /// The sums of four rows from `row` on, whose slots have these `weights`.
     #[target_feature(enable = "avx512f,popcnt")]
-    pub(super) fn four_rows(
+    pub(super) fn four_rows<W: Stored>(
         matrix: &Bitmap,
         row: usize,
-        weights: &[f32],
+        weights: &[W],
         x: &[f32],
     ) -> [f32; GROUP] {
         let mut words = [matrix.row_words(row); 4];
@@ -174,7 +173,7 @@ mod x86 {
                 // of a row count exactly its values, so the pointer ends where the row does.
                 unsafe {
                     let v = _mm512_maskz_loadu_ps(bits, x.as_ptr().wrapping_add(word * WORD));
-                    let packed = _mm512_loadu_ps(value[i]);
+                    let packed = W::load_16(value[i]);
                     let weights = _mm512_maskz_expand_ps(bits, packed);
                     acc[i] = _mm512_fmadd_ps(weights, v, acc[i]);
                     value[i] = value[i].add(bits.count_ones() as usize);

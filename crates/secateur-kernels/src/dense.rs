@@ -11,7 +11,7 @@ use crate::isa::Isa;
 use crate::size::Size;
 use crate::slots::{PADDING, Slots};
 use crate::tile::{Sums, TileProduct};
-use crate::values::Weights;
+use crate::values::{Stored, Weights};
 use crate::vector::{load, store};
 
 /// Rows whose sums are held in registers together.
@@ -104,13 +104,13 @@ impl Dense {
 }
 
 impl Dense {
-    /// `sums[..] = W[rows, :] x` for the rows of one band.
+    /// `sums[..] = W[rows, :] x` for the rows of one band; `weights` is the whole matrix.
     #[inline(always)]
-    pub(crate) fn multiply_vector<S: Simd>(
+    pub(crate) fn multiply_vector<S: Simd, W: Stored>(
         &self,
         simd: S,
         band: usize,
-        weights: &mut Weights<'_>,
+        weights: &[W],
         x: &[f32],
         sums: &mut [f32],
     ) {
@@ -122,11 +122,11 @@ impl Dense {
         let mut sums = sums.iter_mut();
         while row < end {
             let count = if row + 4 <= end { 4 } else { 1 };
-            let weights = weights.of(row * k..(row + count) * k);
+            let weights = &weights[row * k..(row + count) * k];
             let part = if count == 4 {
-                dot::<S, 4>(simd, weights, x)
+                dot::<S, W, 4>(simd, weights, x)
             } else {
-                let [sum] = dot::<S, 1>(simd, weights, x);
+                let [sum] = dot::<S, W, 1>(simd, weights, x);
                 [sum, 0.0, 0.0, 0.0]
             };
             for (part, sum) in part[..count].iter().zip(&mut sums) {
@@ -139,7 +139,7 @@ impl Dense {
 
 /// The products of `R` rows of weights with `x`.
 #[inline(always)]
-fn dot<S: Simd, const R: usize>(simd: S, weights: &[f32], x: &[f32]) -> [f32; R] {
+fn dot<S: Simd, W: Stored, const R: usize>(simd: S, weights: &[W], x: &[f32]) -> [f32; R] {
     let k = x.len();
     assert!(weights.len() == R * k);
     let lanes = S::F32_LANES;
@@ -152,7 +152,7 @@ fn dot<S: Simd, const R: usize>(simd: S, weights: &[f32], x: &[f32]) -> [f32; R]
             unsafe {
                 let v = load::<S>(x.as_ptr().add(at));
                 for row in 0..R {
-                    let w = load::<S>(weights.as_ptr().add(row * k + at));
+                    let w = W::load(simd, weights.as_ptr().add(row * k + at));
                     acc[row][half] = simd.mul_add_e_f32s(w, v, acc[row][half]);
                 }
             }
@@ -162,7 +162,7 @@ fn dot<S: Simd, const R: usize>(simd: S, weights: &[f32], x: &[f32]) -> [f32; R]
     for row in 0..R {
         sums[row] = simd.reduce_sum_f32s(simd.add_f32s(acc[row][0], acc[row][1]));
         for at in whole..k {
-            sums[row] += weights[row * k + at] * x[at];
+            sums[row] += weights[row * k + at].widen() * x[at];
         }
     }
     sums

@@ -20,7 +20,7 @@ use crate::csr::Csr;
 use crate::isa::Isa;
 use crate::size::Size;
 use crate::slots::{PADDING as NO_ENTRY, Slots, Unpacked};
-use crate::values::Weights;
+use crate::values::{Weights, with_stored};
 use crate::vector_product::VectorProduct;
 
 #[cfg(target_arch = "x86_64")]
@@ -391,11 +391,11 @@ impl VectorProduct for Lookup {
         assert!(planes.len() >= self.prepared_len());
         assert!(sums.len() >= self.bands.rows(band).len().next_multiple_of(BLOCK));
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: `prepare` returned true, so the processor has the instructions; the lengths
-        // were asserted.
-        unsafe {
-            vbmi::add_band(self, band, weights, planes, sums);
-        }
+        with_stored!(weights.stored(), weights => {
+            // SAFETY: `prepare` returned true, so the processor has the instructions; the lengths
+            // were asserted.
+            unsafe { vbmi::add_band(self, band, weights, planes, sums) };
+        });
     }
 }
 

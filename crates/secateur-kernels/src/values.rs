@@ -1,20 +1,26 @@
 //! Stored weights: in single precision or in half of it, read as floats.
 //!
 //! A packed matrix is a structure, which says where each weight belongs, and the weights
-//! themselves in the order of that structure. Kernels know floats only: weights of half precision
-//! are widened, exactly, a part of a band at a time into memory that stays in the first-level
-//! cache, and every sum is one of floats.
+//! themselves in the order of that structure. Every sum is one of floats.
+//!
+//! Kernels for a batch know floats only: weights of half precision are widened, exactly, a part of
+//! a band at a time into memory that stays in the first-level cache. That is one instruction for
+//! eight or sixteen weights, each of which is then used for every column. Against a single column,
+//! where reading the matrix is most of the work, the detour through memory would cost what the
+//! fewer bytes save; there kernels are generic over what is [`Stored`] and widen in registers.
 
 use std::fmt;
 use std::ops::Range;
 
-use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
+use pulp::{Simd, WithSimd};
 
 use crate::csr::Csr;
 use crate::error::KernelError;
 use crate::isa::Isa;
+use crate::scratch::LINE;
 use crate::slots::PADDING;
+use crate::vector::{load, store};
 
 /// How the weights of a packed matrix are stored. Activations and sums are `f32` with each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -202,6 +208,11 @@ impl<'a> Weights<'a> {
         Self { values, isa, room }
     }
 
+    /// All weights as they are stored.
+    pub(crate) fn stored(&self) -> &'a Values {
+        self.values
+    }
+
     /// The weights of some slots.
     #[inline(always)]
     pub(crate) fn of(&mut self, slots: Range<usize>) -> &[f32] {
@@ -214,49 +225,168 @@ impl<'a> Weights<'a> {
     #[inline(never)]
     fn widened(&mut self, slots: Range<usize>) -> &[f32] {
         let room = &mut self.room[..slots.len()];
-        match self.values {
-            Values::F32(values) => room.copy_from_slice(&values[slots]),
-            Values::F16(values) => widen_f16(self.isa, &values[slots], room),
-            Values::Bf16(values) => widen_bf16(self.isa, &values[slots], room),
-        }
+        with_stored!(self.values, stored => self.isa.dispatch(Widen {
+            from: &stored[slots],
+            to: &mut *room,
+        }));
         room
     }
 }
 
-/// `to = from`, of the same length.
-fn widen_f16(isa: Isa, from: &[f16], to: &mut [f32]) {
+/// Evaluates `$body` with `$stored` the slice of stored weights, whatever their type.
+macro_rules! with_stored {
+    ($values:expr, $stored:ident => $body:expr) => {
+        match $values {
+            $crate::values::Values::F32($stored) => $body,
+            $crate::values::Values::F16($stored) => $body,
+            $crate::values::Values::Bf16($stored) => $body,
+        }
+    };
+}
+pub(crate) use with_stored;
+
+/// A weight as it is stored.
+pub(crate) trait Stored: Copy {
+    /// Itself as a float, exactly.
+    fn widen(self) -> f32;
+
+    /// Sixteen neighbours as floats.
+    ///
+    /// # Safety
+    ///
+    /// AVX-512F, and sixteen weights at `at`, which need not be aligned.
     #[cfg(target_arch = "x86_64")]
-    match isa {
-        Isa::Avx512 | Isa::Avx512Vbmi if isa.is_available() => {
-            // SAFETY: the processor has been asked.
-            return unsafe { x86::widen_f16_by_16(from, to) };
+    unsafe fn load_16(at: *const Self) -> std::arch::x86_64::__m512;
+
+    /// Eight neighbours as floats.
+    ///
+    /// # Safety
+    ///
+    /// AVX2, and eight weights at `at`, which need not be aligned.
+    #[cfg(target_arch = "x86_64")]
+    unsafe fn load_8(at: *const Self) -> std::arch::x86_64::__m256;
+
+    /// A vector of neighbours as floats.
+    ///
+    /// # Safety
+    ///
+    /// `at` points to a vector's worth of weights, and need not be aligned.
+    #[inline(always)]
+    unsafe fn load<S: Simd>(simd: S, at: *const Self) -> S::f32s {
+        let _ = simd;
+        // SAFETY: sixteen lanes of 32 bits mean that `S` is the AVX-512 token and eight that it is
+        // the one of AVX2, so that the processor has them and the vectors are of one size; the
+        // array has room for any vector, and all of it is initialised.
+        unsafe {
+            #[cfg(target_arch = "x86_64")]
+            if S::F32_LANES == 16 {
+                return std::mem::transmute_copy(&Self::load_16(at));
+            } else if S::F32_LANES == 8 {
+                return std::mem::transmute_copy(&Self::load_8(at));
+            }
+            let mut lanes = [0.0; LINE];
+            for lane in 0..S::F32_LANES {
+                lanes[lane] = at.add(lane).read_unaligned().widen();
+            }
+            load::<S>(lanes.as_ptr())
         }
-        Isa::Avx2 if std::is_x86_feature_detected!("f16c") && isa.is_available() => {
-            // SAFETY: the processor has been asked.
-            return unsafe { x86::widen_f16_by_8(from, to) };
-        }
-        _ => {}
     }
-    let _ = isa;
-    from.convert_to_f32_slice(to);
+}
+
+impl Stored for f32 {
+    #[inline(always)]
+    fn widen(self) -> f32 {
+        self
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn load_16(at: *const Self) -> std::arch::x86_64::__m512 {
+        // SAFETY: the caller's promise.
+        unsafe { std::arch::x86_64::_mm512_loadu_ps(at) }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn load_8(at: *const Self) -> std::arch::x86_64::__m256 {
+        // SAFETY: the caller's promise.
+        unsafe { std::arch::x86_64::_mm256_loadu_ps(at) }
+    }
+
+    #[inline(always)]
+    unsafe fn load<S: Simd>(_: S, at: *const Self) -> S::f32s {
+        // SAFETY: the caller's promise.
+        unsafe { load::<S>(at) }
+    }
+}
+
+impl Stored for f16 {
+    #[inline(always)]
+    fn widen(self) -> f32 {
+        // By shifts and masks: asking the processor each time would cost more.
+        self.to_f32_const()
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn load_16(at: *const Self) -> std::arch::x86_64::__m512 {
+        // SAFETY: the caller's promise.
+        unsafe { x86::f16_by_16(at) }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn load_8(at: *const Self) -> std::arch::x86_64::__m256 {
+        // SAFETY: the caller's promise.
+        unsafe { x86::f16_by_8(at) }
+    }
+}
+
+impl Stored for bf16 {
+    #[inline(always)]
+    fn widen(self) -> f32 {
+        f32::from_bits(u32::from(self.to_bits()) << 16)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn load_16(at: *const Self) -> std::arch::x86_64::__m512 {
+        // SAFETY: the caller's promise.
+        unsafe { x86::bf16_by_16(at) }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn load_8(at: *const Self) -> std::arch::x86_64::__m256 {
+        // SAFETY: the caller's promise.
+        unsafe { x86::bf16_by_8(at) }
+    }
 }
 
 /// `to = from`, of the same length.
-fn widen_bf16(isa: Isa, from: &[bf16], to: &mut [f32]) {
-    #[cfg(target_arch = "x86_64")]
-    match isa {
-        Isa::Avx512 | Isa::Avx512Vbmi if isa.is_available() => {
-            // SAFETY: the processor has been asked.
-            return unsafe { x86::widen_bf16_by_16(from, to) };
+struct Widen<'a, W> {
+    from: &'a [W],
+    to: &'a mut [f32],
+}
+
+impl<W: Stored> WithSimd for Widen<'_, W> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        assert!(self.from.len() == self.to.len());
+        let whole = self.from.len() / S::F32_LANES * S::F32_LANES;
+        for at in (0..whole).step_by(S::F32_LANES) {
+            // SAFETY: both have a whole vector from `at` on.
+            unsafe {
+                let v = W::load(simd, self.from.as_ptr().add(at));
+                store::<S>(self.to.as_mut_ptr().add(at), v);
+            }
         }
-        Isa::Avx2 if isa.is_available() => {
-            // SAFETY: the processor has been asked.
-            return unsafe { x86::widen_bf16_by_8(from, to) };
+        for (from, to) in self.from.iter().zip(self.to).skip(whole) {
+            *to = from.widen();
         }
-        _ => {}
     }
-    let _ = isa;
-    from.convert_to_f32_slice(to);
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -265,59 +395,60 @@ mod x86 {
 
     use half::{bf16, f16};
 
-    macro_rules! widen {
-        ($name:ident, $half:ty, $feature:literal, $lanes:literal, $load:expr, $store:expr, $widen:expr) => {
-            #[target_feature(enable = $feature)]
-            pub(super) fn $name(from: &[$half], to: &mut [f32]) {
-                let (from, rest) = from.as_chunks::<$lanes>();
-                let (whole, end) = to[..from.len() * $lanes + rest.len()].as_chunks_mut::<$lanes>();
-                for (from, to) in from.iter().zip(whole) {
-                    // SAFETY: both are a whole vector long, and need not be aligned.
-                    unsafe { $store(to.as_mut_ptr(), $widen($load(from.as_ptr().cast()))) };
-                }
-                for (from, to) in rest.iter().zip(end) {
-                    *to = from.to_f32();
-                }
-            }
-        };
+    /// # Safety
+    ///
+    /// AVX-512F, and sixteen weights.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub(super) unsafe fn f16_by_16(at: *const f16) -> __m512 {
+        // SAFETY: the caller's promise.
+        _mm512_cvtph_ps(unsafe { _mm256_loadu_si256(at.cast()) })
     }
 
-    widen!(
-        widen_f16_by_16,
-        f16,
-        "avx512f",
-        16,
-        _mm256_loadu_si256,
-        _mm512_storeu_ps,
-        |half| _mm512_cvtph_ps(half)
-    );
-    widen!(
-        widen_f16_by_8,
-        f16,
-        "avx2,f16c",
-        8,
-        _mm_loadu_si128,
-        _mm256_storeu_ps,
-        |half| _mm256_cvtph_ps(half)
-    );
-    widen!(
-        widen_bf16_by_16,
-        bf16,
-        "avx512f",
-        16,
-        _mm256_loadu_si256,
-        _mm512_storeu_ps,
-        |half| _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(half)))
-    );
-    widen!(
-        widen_bf16_by_8,
-        bf16,
-        "avx2",
-        8,
-        _mm_loadu_si128,
-        _mm256_storeu_ps,
-        |half| _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(half)))
-    );
+    /// # Safety
+    ///
+    /// AVX-512F, and sixteen weights.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub(super) unsafe fn bf16_by_16(at: *const bf16) -> __m512 {
+        // SAFETY: the caller's promise.
+        let bits = unsafe { _mm256_loadu_si256(at.cast()) };
+        _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(bits)))
+    }
+
+    /// By AVX2 alone, for its kernels are compiled without the conversions of F16C: the exponent
+    /// and fraction are moved to where a float has them, and a product with 2^112 makes up for the
+    /// other bias, which is exact for subnormals as well; infinities and NaN get their exponent
+    /// back.
+    ///
+    /// # Safety
+    ///
+    /// AVX2, and eight weights.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(super) unsafe fn f16_by_8(at: *const f16) -> __m256 {
+        // SAFETY: the caller's promise.
+        let bits = _mm256_cvtepu16_epi32(unsafe { _mm_loadu_si128(at.cast()) });
+        let magnitude = _mm256_and_si256(bits, _mm256_set1_epi32(0x7fff));
+        let sign = _mm256_slli_epi32::<16>(_mm256_xor_si256(bits, magnitude));
+        let bias = _mm256_set1_ps(f32::from_bits((127 + 112) << 23));
+        let moved = _mm256_castsi256_ps(_mm256_slli_epi32::<13>(magnitude));
+        let special = _mm256_cmpgt_epi32(magnitude, _mm256_set1_epi32(0x7bff));
+        let exponent = _mm256_and_si256(special, _mm256_set1_epi32(0x7f80_0000));
+        let rest = _mm256_castsi256_ps(_mm256_or_si256(sign, exponent));
+        _mm256_or_ps(_mm256_mul_ps(moved, bias), rest)
+    }
+
+    /// # Safety
+    ///
+    /// AVX2, and eight weights.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(super) unsafe fn bf16_by_8(at: *const bf16) -> __m256 {
+        // SAFETY: the caller's promise.
+        let bits = _mm256_cvtepu16_epi32(unsafe { _mm_loadu_si128(at.cast()) });
+        _mm256_castsi256_ps(_mm256_slli_epi32::<16>(bits))
+    }
 }
 
 #[cfg(test)]
@@ -333,12 +464,18 @@ mod tests {
         for isa in Isa::available() {
             for len in [bits.len(), bits.len().min(100) - 1, 7, 0] {
                 let mut to = vec![0.0; len];
-                widen_f16(isa, &halves[..len], &mut to);
+                isa.dispatch(Widen {
+                    from: &halves[..len],
+                    to: &mut to,
+                });
                 assert!(
                     to.iter().zip(&halves).all(|(a, b)| same(*a, b.to_f32())),
                     "{isa}"
                 );
-                widen_bf16(isa, &upper[..len], &mut to);
+                isa.dispatch(Widen {
+                    from: &upper[..len],
+                    to: &mut to,
+                });
                 assert!(
                     to.iter().zip(&upper).all(|(a, b)| same(*a, b.to_f32())),
                     "{isa}"

@@ -14,7 +14,7 @@ use crate::reference::position;
 use crate::rows::Rows;
 use crate::scratch::{LINE, Scratch};
 use crate::threads::{SharedMut, Threads};
-use crate::values::{Values, Weights};
+use crate::values::{Stored, Values, Weights, with_stored};
 
 /// A format that multiplies a single column.
 pub(crate) trait VectorProduct: Banded {
@@ -192,25 +192,25 @@ impl VectorProduct for Dense {
         _: Option<&[f32]>,
         sums: &mut [f32],
     ) {
-        isa.dispatch(DenseRows {
+        with_stored!(weights.stored(), weights => isa.dispatch(DenseRows {
             dense: self,
             band,
             weights,
             x,
             sums,
-        });
+        }));
     }
 }
 
-struct DenseRows<'a, 'w> {
+struct DenseRows<'a, W> {
     dense: &'a Dense,
     band: usize,
-    weights: &'a mut Weights<'w>,
+    weights: &'a [W],
     x: &'a [f32],
     sums: &'a mut [f32],
 }
 
-impl WithSimd for DenseRows<'_, '_> {
+impl<W: Stored> WithSimd for DenseRows<'_, W> {
     type Output = ();
 
     #[inline(always)]
