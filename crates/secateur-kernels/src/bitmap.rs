@@ -11,8 +11,8 @@ use crate::csr::Csr;
 use crate::isa::Isa;
 use crate::size::Size;
 use crate::slots::{PADDING, Slots};
-use crate::values::{Weights, with_stored};
-use crate::vector_product::VectorProduct;
+use crate::values::with_stored;
+use crate::vector_product::{VectorPart, VectorProduct};
 
 /// Columns of a word of bits.
 const WORD: usize = 16;
@@ -107,15 +107,14 @@ impl Banded for Bitmap {
 }
 
 impl VectorProduct for Bitmap {
-    fn sum(
-        &self,
-        isa: Isa,
-        band: usize,
-        weights: &mut Weights<'_>,
-        x: &[f32],
-        _: Option<&[f32]>,
-        sums: &mut [f32],
-    ) {
+    fn sum(&self, isa: Isa, part: VectorPart<'_, '_>) {
+        let VectorPart {
+            band,
+            weights,
+            x,
+            sums,
+            ..
+        } = part;
         let rows = self.bands.rows(band);
         let mut done = 0;
         #[cfg(target_arch = "x86_64")]

@@ -12,9 +12,8 @@ use crate::csr::Csr;
 use crate::isa::Isa;
 use crate::size::Size;
 use crate::slots::{PADDING, Slots};
-use crate::tile::{Sums, TileProduct};
-use crate::values::Weights;
-use crate::vector::{load, store};
+use crate::tile::{PanelSums, Part, TileProduct};
+use crate::vector::load;
 
 /// Rows that share accumulators; taller blocks are worked through four rows at a time.
 const GROUP: usize = 4;
@@ -55,30 +54,21 @@ impl Blocks {
             kept: Vec::new(),
         };
         // Which block of a row of blocks stands at each column of blocks.
-        let mut nth = vec![0_u32; k.div_ceil(c)];
-        let mut found = Vec::new();
+        let mut nth = vec![u32::MAX; k.div_ceil(c)];
         for first in (0..m).step_by(r) {
             let rows = first..(first + r).min(m);
-            let entries = csr.starts()[rows.start]..csr.starts()[rows.end];
-            found.clear();
-            found.extend(
-                csr.indices()[entries]
-                    .iter()
-                    .map(|&column| column / c as u32),
-            );
-            found.sort_unstable();
-            found.dedup();
-            for (at, &column) in (0..).zip(&found) {
-                nth[column as usize] = at;
+            for &column in &csr.indices()[csr.starts()[rows.start]..csr.starts()[rows.end]] {
+                nth[column as usize / c] = 0;
             }
-            blocks
-                .columns
-                .extend(found.iter().map(|&column| column * c as u32));
+            let found = blocks.columns.len();
+            for (column, nth) in nth.iter_mut().enumerate().filter(|(_, nth)| **nth == 0) {
+                *nth = (blocks.columns.len() - found) as u32;
+                blocks.columns.push((column * c) as u32);
+            }
             blocks.starts.push(blocks.columns.len());
+            let found = &blocks.columns[found..];
             // Only the last block of a row may be narrower than `c`.
-            let last = found
-                .last()
-                .map_or(0, |&column| c.min(k - column as usize * c));
+            let last = found.last().map_or(0, |&column| c.min(k - column as usize));
             let width = found.len().saturating_sub(1) * c + last;
             let base = slots.len();
             slots.resize(base + rows.len() * width, PADDING);
@@ -91,6 +81,9 @@ impl Blocks {
                     let place = nth[column / c] as usize * c + column % c;
                     slots[base + place * members] = entry as u32;
                 }
+            }
+            for &column in found {
+                nth[column as usize / c] = u32::MAX;
             }
             blocks.value_starts.push(slots.len());
         }
@@ -143,7 +136,8 @@ impl Blocks {
 
     /// # Safety
     ///
-    /// As [`TileProduct::multiply`], for rows `R` of a row of blocks whose columns are `columns`;
+    /// As [`TileProduct::multiply`], for the `R` rows of the band from `nth` on, of a row of blocks
+    /// whose columns are `columns`;
     /// `value` has their values. Returns where the next values are.
     #[inline(always)]
     unsafe fn multiply_rows<S: Simd, const T: usize, const R: usize>(
@@ -152,8 +146,8 @@ impl Blocks {
         columns: &[u32],
         mut value: *const f32,
         x: *const f32,
-        sums: *mut f32,
-        stride: usize,
+        sums: PanelSums,
+        nth: usize,
     ) -> *const f32 {
         let width = T * S::F32_LANES;
         let mut acc = [[simd.splat_f32s(0.0); T]; R];
@@ -178,12 +172,8 @@ impl Blocks {
                 }
             }
         }
-        for row in 0..R {
-            for t in 0..T {
-                // SAFETY: `R` rows of sums are the caller's.
-                unsafe { store::<S>(sums.add(row * stride + t * S::F32_LANES), acc[row][t]) };
-            }
-        }
+        // SAFETY: `R` rows of sums are the caller's.
+        unsafe { sums.store::<S, T, R>(nth, acc, R) };
         value
     }
 }
@@ -210,17 +200,14 @@ impl TileProduct for Blocks {
     }
 
     #[inline(always)]
-    unsafe fn multiply<S: Simd, const T: usize>(
-        &self,
-        simd: S,
-        band: usize,
-        weights: &mut Weights<'_>,
-        x: *const f32,
-        sums: Sums,
-    ) {
-        let Sums {
-            out: sums, stride, ..
-        } = sums;
+    unsafe fn multiply<S: Simd, const T: usize>(&self, simd: S, part: Part<'_, '_>) {
+        let Part {
+            band,
+            weights,
+            x,
+            sums,
+        } = part;
+        let sums = sums.of_panel(0, 1);
         let rows = self.bands.rows(band);
         let first = rows.start / self.block[0];
         let last = rows.end.div_ceil(self.block[0]);
@@ -234,12 +221,12 @@ impl TileProduct for Blocks {
                 // SAFETY: the rows of the band are the caller's; a row of blocks has, for each
                 // four of its rows, one value a row and column of its blocks.
                 unsafe {
-                    let sums = sums.add((group - rows.start) * stride);
+                    let nth = group - rows.start;
                     value = match count {
-                        1 => self.multiply_rows::<S, T, 1>(simd, columns, value, x, sums, stride),
-                        2 => self.multiply_rows::<S, T, 2>(simd, columns, value, x, sums, stride),
-                        3 => self.multiply_rows::<S, T, 3>(simd, columns, value, x, sums, stride),
-                        _ => self.multiply_rows::<S, T, 4>(simd, columns, value, x, sums, stride),
+                        1 => self.multiply_rows::<S, T, 1>(simd, columns, value, x, sums, nth),
+                        2 => self.multiply_rows::<S, T, 2>(simd, columns, value, x, sums, nth),
+                        3 => self.multiply_rows::<S, T, 3>(simd, columns, value, x, sums, nth),
+                        _ => self.multiply_rows::<S, T, 4>(simd, columns, value, x, sums, nth),
                     };
                 }
             }

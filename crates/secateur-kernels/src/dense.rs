@@ -10,9 +10,9 @@ use crate::csr::Csr;
 use crate::isa::Isa;
 use crate::size::Size;
 use crate::slots::{PADDING, Slots};
-use crate::tile::{Sums, TileProduct};
-use crate::values::{Stored, Weights};
-use crate::vector::{load, store};
+use crate::tile::{PanelSums, Part, TileProduct};
+use crate::values::Stored;
+use crate::vector::load;
 
 /// Rows whose sums are held in registers together.
 const GROUP: usize = 6;
@@ -66,15 +66,16 @@ impl Dense {
 
     /// # Safety
     ///
-    /// As [`TileProduct::multiply`], for `R` rows whose values begin at `value`.
+    /// As [`TileProduct::multiply`], for the `R` rows of the band from `nth` on, whose values
+    /// begin at `value`.
     #[inline(always)]
     unsafe fn multiply_rows<S: Simd, const T: usize, const R: usize>(
         k: usize,
         simd: S,
         mut value: *const f32,
         mut x: *const f32,
-        sums: *mut f32,
-        stride: usize,
+        sums: PanelSums,
+        nth: usize,
     ) {
         let mut acc = [[simd.splat_f32s(0.0); T]; R];
         for _ in 0..k {
@@ -94,16 +95,10 @@ impl Dense {
                 x = x.add(T * S::F32_LANES);
             }
         }
-        for row in 0..R {
-            for t in 0..T {
-                // SAFETY: `R` rows of sums are the caller's.
-                unsafe { store::<S>(sums.add(row * stride + t * S::F32_LANES), acc[row][t]) };
-            }
-        }
+        // SAFETY: `R` rows of sums are the caller's.
+        unsafe { sums.store::<S, T, R>(nth, acc, R) };
     }
-}
 
-impl Dense {
     /// `sums[..] = W[rows, :] x` for the rows of one band; `weights` is the whole matrix.
     #[inline(always)]
     pub(crate) fn multiply_vector<S: Simd, W: Stored>(
@@ -184,17 +179,14 @@ impl TileProduct for Dense {
     }
 
     #[inline(always)]
-    unsafe fn multiply<S: Simd, const T: usize>(
-        &self,
-        simd: S,
-        band: usize,
-        weights: &mut Weights<'_>,
-        x: *const f32,
-        sums: Sums,
-    ) {
-        let Sums {
-            out: sums, stride, ..
-        } = sums;
+    unsafe fn multiply<S: Simd, const T: usize>(&self, simd: S, part: Part<'_, '_>) {
+        let Part {
+            band,
+            weights,
+            x,
+            sums,
+        } = part;
+        let sums = sums.of_panel(0, 1);
         let k = self.bands.shape()[1];
         let rows = self.bands.rows(band);
         for first in rows.clone().step_by(GROUP) {
@@ -203,14 +195,14 @@ impl TileProduct for Dense {
             // SAFETY: the rows of the band are the caller's, and the values of `count` rows
             // follow each other.
             unsafe {
-                let sums = sums.add((first - rows.start) * stride);
+                let nth = first - rows.start;
                 match count {
-                    1 => Self::multiply_rows::<S, T, 1>(k, simd, value, x, sums, stride),
-                    2 => Self::multiply_rows::<S, T, 2>(k, simd, value, x, sums, stride),
-                    3 => Self::multiply_rows::<S, T, 3>(k, simd, value, x, sums, stride),
-                    4 => Self::multiply_rows::<S, T, 4>(k, simd, value, x, sums, stride),
-                    5 => Self::multiply_rows::<S, T, 5>(k, simd, value, x, sums, stride),
-                    _ => Self::multiply_rows::<S, T, 6>(k, simd, value, x, sums, stride),
+                    1 => Self::multiply_rows::<S, T, 1>(k, simd, value, x, sums, nth),
+                    2 => Self::multiply_rows::<S, T, 2>(k, simd, value, x, sums, nth),
+                    3 => Self::multiply_rows::<S, T, 3>(k, simd, value, x, sums, nth),
+                    4 => Self::multiply_rows::<S, T, 4>(k, simd, value, x, sums, nth),
+                    5 => Self::multiply_rows::<S, T, 5>(k, simd, value, x, sums, nth),
+                    _ => Self::multiply_rows::<S, T, 6>(k, simd, value, x, sums, nth),
                 }
             }
         }

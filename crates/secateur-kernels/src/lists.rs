@@ -13,9 +13,8 @@ use crate::csr::Csr;
 use crate::isa::Isa;
 use crate::size::Size;
 use crate::slots::{Slots, Unpacked};
-use crate::tile::{Sums, TileProduct};
-use crate::values::Weights;
-use crate::vector::{load, store};
+use crate::tile::{Part, TileProduct};
+use crate::vector::load;
 
 /// Rows taken together.
 const GROUP: usize = 4;
@@ -69,7 +68,7 @@ impl Lists {
             indices: Vec::new(),
         };
         slots.reserve(csr.nnz());
-        let mut columns = [Column::default(); MAX_PANEL];
+        let mut columns = vec![Column::default(); lists.width];
         let bands: Vec<Range<usize>> = lists.bands.iter().collect();
         for band in bands {
             let mut unpacked = Unpacked::new(csr, band.clone());
@@ -215,14 +214,13 @@ impl TileProduct for Lists {
     }
 
     #[inline(always)]
-    unsafe fn multiply<S: Simd, const T: usize>(
-        &self,
-        simd: S,
-        band: usize,
-        weights: &mut Weights<'_>,
-        x: *const f32,
-        sums: Sums,
-    ) {
+    unsafe fn multiply<S: Simd, const T: usize>(&self, simd: S, part: Part<'_, '_>) {
+        let Part {
+            band,
+            weights,
+            x,
+            sums,
+        } = part;
         let width = T * S::F32_LANES;
         let panels = self.panel_count();
         let rows = self.bands.rows(band);
@@ -237,11 +235,7 @@ impl TileProduct for Lists {
             let mut value = weights.of(start.1..end.1).as_ptr();
             // SAFETY: the panel begins within the tile.
             let x = unsafe { x.add(panel * self.width * width) };
-            let (to, stride) = if panel + 1 < panels {
-                (sums.carry, width)
-            } else {
-                (sums.out, sums.stride)
-            };
+            let sums = sums.of_panel(panel, panels);
             for group in 0..groups {
                 let Some(lengths) = lengths.next() else {
                     return;
@@ -251,19 +245,8 @@ impl TileProduct for Lists {
                 // lengths of a panel count exactly its indices and values, each index a column of
                 // its panel, and lists of rows past the last are empty.
                 unsafe {
-                    let from = sums.carry.add(group * GROUP * width);
-                    let to = to.add(group * GROUP * stride);
-                    let mut acc = [[simd.splat_f32s(0.0); T]; GROUP];
-                    if panel > 0 {
-                        for row in 0..GROUP {
-                            if row < members {
-                                for t in 0..T {
-                                    acc[row][t] =
-                                        load::<S>(from.add(row * width + t * S::F32_LANES));
-                                }
-                            }
-                        }
-                    }
+                    let nth = group * GROUP;
+                    let mut acc = sums.load::<S, T, GROUP>(simd, nth, members);
                     macro_rules! add {
                         ($($subset:literal)*) => {$(
                             add_list::<S, T, $subset>(
@@ -272,13 +255,7 @@ impl TileProduct for Lists {
                         )*};
                     }
                     add!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
-                    for row in 0..GROUP {
-                        if row < members {
-                            for t in 0..T {
-                                store::<S>(to.add(row * stride + t * S::F32_LANES), acc[row][t]);
-                            }
-                        }
-                    }
+                    sums.store::<S, T, GROUP>(nth, acc, members);
                 }
             }
         }

@@ -21,7 +21,7 @@ use crate::isa::Isa;
 use crate::size::Size;
 use crate::slots::{PADDING as NO_ENTRY, Slots, Unpacked};
 use crate::values::{Weights, with_stored};
-use crate::vector_product::VectorProduct;
+use crate::vector_product::{VectorPart, VectorProduct};
 
 #[cfg(target_arch = "x86_64")]
 mod vbmi;
@@ -374,15 +374,14 @@ impl VectorProduct for Lookup {
         false
     }
 
-    fn sum(
-        &self,
-        _: Isa,
-        band: usize,
-        weights: &mut Weights<'_>,
-        x: &[f32],
-        prepared: Option<&[f32]>,
-        sums: &mut [f32],
-    ) {
+    fn sum(&self, _: Isa, part: VectorPart<'_, '_>) {
+        let VectorPart {
+            band,
+            weights,
+            x,
+            prepared,
+            sums,
+        } = part;
         sums.fill(0.0);
         let Some(planes) = prepared else {
             self.add_plain(band, weights, x, sums);

@@ -18,9 +18,8 @@ use crate::csr::Csr;
 use crate::isa::Isa;
 use crate::size::Size;
 use crate::slots::{PADDING, Slots, Unpacked};
-use crate::tile::{Sums, TileProduct};
-use crate::values::Weights;
-use crate::vector::{load, store};
+use crate::tile::{Part, TileProduct};
+use crate::vector::load;
 
 /// Rows taken together.
 const PAIR: usize = 2;
@@ -332,14 +331,13 @@ impl TileProduct for Pairs {
     }
 
     #[inline(always)]
-    unsafe fn multiply<S: Simd, const T: usize>(
-        &self,
-        simd: S,
-        band: usize,
-        weights: &mut Weights<'_>,
-        x: *const f32,
-        sums: Sums,
-    ) {
+    unsafe fn multiply<S: Simd, const T: usize>(&self, simd: S, part: Part<'_, '_>) {
+        let Part {
+            band,
+            weights,
+            x,
+            sums,
+        } = part;
         let width = T * S::F32_LANES;
         let panels = self.panel_count();
         let rows = self.bands.rows(band).len();
@@ -357,11 +355,7 @@ impl TileProduct for Pairs {
             let first = before * panels + panel * count;
             // SAFETY: every panel before this one has `panel_rows` rows of the tile.
             let x = unsafe { x.add(panel * panel_rows * width) };
-            let (to, stride) = if panel + 1 < panels {
-                (sums.carry, width)
-            } else {
-                (sums.out, sums.stride)
-            };
+            let sums = sums.of_panel(panel, panels);
             for pair in &self.pairs[first..first + count] {
                 let row = usize::from(pair.nth) * PAIR;
                 let shared = usize::from(pair.shared);
@@ -370,33 +364,12 @@ impl TileProduct for Pairs {
                 // column of the panel or the row of zeros behind it, so its vectors lie in the
                 // tile; rows of sums are touched only below the rows of the band.
                 unsafe {
-                    let from = sums.carry.add(row * width);
-                    let to = to.add(row * stride);
-                    // Constant subscripts only: the sums have to stay in registers.
-                    let mut acc = [[simd.splat_f32s(0.0); T]; PAIR];
-                    if panel > 0 {
-                        for member in 0..PAIR {
-                            if row + member < rows {
-                                for t in 0..T {
-                                    acc[member][t] =
-                                        load::<S>(from.add(member * width + t * S::F32_LANES));
-                                }
-                            }
-                        }
-                    }
+                    let members = PAIR.min(rows - row);
+                    let mut acc = sums.load::<S, T, PAIR>(simd, row, members);
                     add_steps::<S, T, true>(simd, shared, x, &mut index, &mut value, &mut acc);
                     let rest = steps - shared;
                     add_steps::<S, T, false>(simd, rest, x, &mut index, &mut value, &mut acc);
-                    for member in 0..PAIR {
-                        if row + member < rows {
-                            for t in 0..T {
-                                store::<S>(
-                                    to.add(member * stride + t * S::F32_LANES),
-                                    acc[member][t],
-                                );
-                            }
-                        }
-                    }
+                    sums.store::<S, T, PAIR>(row, acc, members);
                 }
             }
         }

@@ -10,9 +10,9 @@ use crate::csr::Csr;
 use crate::isa::Isa;
 use crate::size::Size;
 use crate::slots::Slots;
-use crate::tile::{Sums, TileProduct};
-use crate::values::Weights;
-use crate::vector::{load, store};
+use crate::tile::{Part, TileProduct};
+use crate::vector::load;
+use crate::vector_product::VectorPart;
 
 /// Most rows of a band.
 const BAND: usize = 256;
@@ -58,13 +58,14 @@ fn bands_of(csr: &Csr) -> Bands {
 
 impl Rows {
     /// `sums[..] = W[rows, :] x` for the rows of one band.
-    pub(crate) fn multiply_vector(
-        &self,
-        band: usize,
-        weights: &mut Weights<'_>,
-        x: &[f32],
-        sums: &mut [f32],
-    ) {
+    pub(crate) fn multiply_vector(&self, part: VectorPart<'_, '_>) {
+        let VectorPart {
+            band,
+            weights,
+            x,
+            sums,
+            ..
+        } = part;
         assert!(x.len() == self.bands.shape()[1]);
         for (row, sum) in self.bands.rows(band).zip(sums) {
             let range = self.entries(row);
@@ -109,17 +110,14 @@ impl TileProduct for Rows {
     }
 
     #[inline(always)]
-    unsafe fn multiply<S: Simd, const T: usize>(
-        &self,
-        simd: S,
-        band: usize,
-        weights: &mut Weights<'_>,
-        x: *const f32,
-        sums: Sums,
-    ) {
-        let Sums {
-            out: sums, stride, ..
-        } = sums;
+    unsafe fn multiply<S: Simd, const T: usize>(&self, simd: S, part: Part<'_, '_>) {
+        let Part {
+            band,
+            weights,
+            x,
+            sums,
+        } = part;
+        let sums = sums.of_panel(0, 1);
         let width = T * S::F32_LANES;
         for (nth, row) in self.bands.rows(band).enumerate() {
             let range = self.entries(row);
@@ -134,10 +132,8 @@ impl TileProduct for Rows {
                     acc[t] = simd.mul_add_e_f32s(weight, v, acc[t]);
                 }
             }
-            for t in 0..T {
-                // SAFETY: the rows of the band are the caller's.
-                unsafe { store::<S>(sums.add(nth * stride + t * S::F32_LANES), acc[t]) };
-            }
+            // SAFETY: the rows of the band are the caller's.
+            unsafe { sums.store::<S, T, 1>(nth, [acc], 1) };
         }
     }
 }

@@ -3,9 +3,21 @@
 use std::ops::Range;
 
 use crate::csr::Csr;
+use crate::error::KernelError;
 
 /// The entry of a slot that holds no weight.
 pub(crate) const PADDING: u32 = u32::MAX;
+
+/// Refuses more weights than entries can be told apart: a position is a `u32`, one of which marks
+/// padding.
+pub(crate) fn check_entries(csr: &Csr) -> Result<(), KernelError> {
+    if csr.nnz() >= PADDING as usize {
+        return Err(KernelError::Overflow {
+            what: "the position of a weight",
+        });
+    }
+    Ok(())
+}
 
 /// A packed matrix as a set of slots, each the place of one weight or padding.
 pub(crate) trait Slots {

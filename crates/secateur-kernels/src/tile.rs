@@ -5,10 +5,11 @@ use pulp::{Simd, WithSimd};
 use crate::bands::Banded;
 use crate::epilogue::Epilogue;
 use crate::isa::Isa;
-use crate::layout::{Columns, Layout, Target, finish_band, pack_tile, tile_len};
+use crate::layout::{Columns, Layout, PackTile, Target, finish_band, tile_len};
 use crate::scratch::{AlignedBuffer, LINE, Scratch};
 use crate::threads::{SharedMut, Threads};
 use crate::values::{Values, Weights};
+use crate::vector::{load, store};
 
 /// Most vectors of columns that a kernel keeps in registers.
 pub(crate) const MAX_VECTORS: usize = 4;
@@ -23,32 +24,120 @@ pub(crate) trait TileProduct: Banded {
         None
     }
 
-    /// The sums of one band: `sums.out[row][..] = W[row, :] X`.
+    /// The sums of one band over one tile.
     ///
     /// # Safety
     ///
-    /// `x` is a tile of `k` rows (zero rows beside) of `T` vectors each; `sums` has room for the
-    /// rows of `band`, `T` vectors each, ours alone.
-    unsafe fn multiply<S: Simd, const T: usize>(
-        &self,
-        simd: S,
-        band: usize,
-        weights: &mut Weights<'_>,
-        x: *const f32,
-        sums: Sums,
-    );
+    /// The promises of [`Part`].
+    unsafe fn multiply<S: Simd, const T: usize>(&self, simd: S, part: Part<'_, '_>);
+}
+
+/// One band over one tile of `T` vectors of columns.
+#[derive(Debug)]
+pub(crate) struct Part<'a, 'w> {
+    pub(crate) band: usize,
+    /// The weights of the matrix.
+    pub(crate) weights: &'a mut Weights<'w>,
+    /// The tile: `k` rows, with zero rows beside, of `T` vectors each.
+    pub(crate) x: *const f32,
+    /// Room for the rows of the band, `T` vectors each, ours alone.
+    pub(crate) sums: Sums,
 }
 
 /// Room for the sums of a band over a tile.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sums {
     /// Where finished sums go.
-    pub(crate) out: *mut f32,
+    out: *mut f32,
     /// Floats from a row of `out` to the next.
-    pub(crate) stride: usize,
+    stride: usize,
     /// Where unfinished sums wait, rows as wide as the tile; perhaps `out` itself, and then
     /// `stride` is the width.
-    pub(crate) carry: *mut f32,
+    carry: *mut f32,
+}
+
+impl Sums {
+    /// The sums as panel `panel` of `panels` sees them: the first begins them, the last finishes
+    /// them.
+    #[inline(always)]
+    pub(crate) fn of_panel(self, panel: usize, panels: usize) -> PanelSums {
+        PanelSums {
+            sums: self,
+            first: panel == 0,
+            last: panel + 1 == panels,
+        }
+    }
+}
+
+/// The sums of a band, carried from panel to panel.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PanelSums {
+    sums: Sums,
+    first: bool,
+    last: bool,
+}
+
+impl PanelSums {
+    /// The sums so far of the first `count` of `R` rows from `row` on; zero in the others.
+    ///
+    /// # Safety
+    ///
+    /// The `count` rows are rows of the band.
+    #[inline(always)]
+    pub(crate) unsafe fn load<S: Simd, const T: usize, const R: usize>(
+        self,
+        simd: S,
+        row: usize,
+        count: usize,
+    ) -> [[S::f32s; T]; R] {
+        let width = T * S::F32_LANES;
+        // Constant subscripts only: the sums have to stay in registers.
+        let mut acc = [[simd.splat_f32s(0.0); T]; R];
+        if !self.first {
+            for member in 0..R {
+                if member < count {
+                    for t in 0..T {
+                        // SAFETY: the band's rows of `T` vectors each, by the caller's promise.
+                        acc[member][t] = unsafe {
+                            let row = self.sums.carry.add((row + member) * width);
+                            load::<S>(row.add(t * S::F32_LANES))
+                        };
+                    }
+                }
+            }
+        }
+        acc
+    }
+
+    /// Writes the sums of the first `count` of `R` rows from `row` on.
+    ///
+    /// # Safety
+    ///
+    /// The `count` rows are rows of the band.
+    #[inline(always)]
+    pub(crate) unsafe fn store<S: Simd, const T: usize, const R: usize>(
+        self,
+        row: usize,
+        acc: [[S::f32s; T]; R],
+        count: usize,
+    ) {
+        let (to, stride) = if self.last {
+            (self.sums.out, self.sums.stride)
+        } else {
+            (self.sums.carry, T * S::F32_LANES)
+        };
+        for member in 0..R {
+            if member < count {
+                for t in 0..T {
+                    // SAFETY: the band's rows of `T` vectors each, by the caller's promise.
+                    unsafe {
+                        let row = to.add((row + member) * stride);
+                        store::<S>(row.add(t * S::F32_LANES), acc[member][t]);
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// `y = epilogue(W x)` for `n` columns in `layout`. Lengths have been checked.
@@ -223,14 +312,14 @@ impl<P: TileProduct> Call<'_, P> {
     }
 
     fn pack(&self, tile: usize, panel: Option<usize>, packed: &mut [f32]) {
-        self.isa.dispatch(Pack {
+        self.isa.dispatch(PackTile {
             x: self.x,
             k: self.product.bands().shape()[1],
             layout: self.layout,
             columns: self.tiling.columns(tile),
             panel,
             width: self.tiling.width(tile),
-            packed,
+            tile: packed,
         });
     }
 
@@ -290,34 +379,6 @@ impl<P: TileProduct> Call<'_, P> {
     }
 }
 
-struct Pack<'a> {
-    x: &'a [f32],
-    k: usize,
-    layout: Layout,
-    columns: Columns,
-    panel: Option<usize>,
-    width: usize,
-    packed: &'a mut [f32],
-}
-
-impl WithSimd for Pack<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        pack_tile(
-            simd,
-            self.x,
-            self.k,
-            self.layout,
-            self.columns,
-            self.panel,
-            self.width,
-            self.packed,
-        );
-    }
-}
-
 /// The sums of one band of one tile.
 struct Sum<'a, P, const T: usize> {
     product: &'a P,
@@ -335,8 +396,15 @@ impl<P: TileProduct, const T: usize> WithSimd for Sum<'_, P, T> {
         // SAFETY: `x` is a packed tile of `T` vectors, and `sums` has room for the band: a
         // scratch of this worker, and perhaps the rows and columns of Y that are this part's own.
         unsafe {
-            self.product
-                .multiply::<S, T>(simd, self.band, &mut self.weights, self.x, self.sums);
+            self.product.multiply::<S, T>(
+                simd,
+                Part {
+                    band: self.band,
+                    weights: &mut self.weights,
+                    x: self.x,
+                    sums: self.sums,
+                },
+            );
         }
     }
 }

@@ -1,14 +1,12 @@
 //! A sparse weight in training: forward, and both gradients, none of them dense.
 
-use std::ops::Range;
-
-use crate::bands::bands;
+use crate::bands::Bands;
 use crate::csr::Csr;
 use crate::epilogue::Epilogue;
 use crate::error::{KernelError, check_length, checked_product};
 use crate::format::Format;
 use crate::layout::Layout;
-use crate::matrix::SparseMatrix;
+use crate::matrix::{Repacked, SparseMatrix};
 use crate::scratch::Scratch;
 use crate::sddmm::sddmm;
 use crate::slots::PADDING;
@@ -23,7 +21,7 @@ use crate::values::Precision;
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainingMatrix {
     weights: Csr,
-    bands: Vec<Range<usize>>,
+    bands: Bands,
     forward: SparseMatrix,
     backward: SparseMatrix,
     /// For each slot of the forward packing its entry in `weights`, or that it is padding.
@@ -42,13 +40,9 @@ impl TrainingMatrix {
         let (forward, forward_entries) = pack(&weights, format)?;
         let (flipped, origins) = weights.transposed();
         let (backward, mut backward_entries) = pack(&flipped, transposed)?;
-        for entry in &mut backward_entries {
-            if *entry != PADDING {
-                *entry = origins[*entry as usize];
-            }
-        }
+        trace_back(&mut backward_entries, &origins);
         Ok(Self {
-            bands: bands(|row| weights.row_nnz(row) + 1, weights.shape()[0], 1, 256),
+            bands: Bands::by_weights(&weights, 1, BAND),
             weights,
             forward,
             backward,
@@ -166,5 +160,43 @@ impl TrainingMatrix {
         self.forward.fill(&self.forward_entries, values);
         self.backward.fill(&self.backward_entries, values);
         Ok(())
+    }
+
+    /// Replaces the weights by others of the same shape, wherever they stand: exactly what
+    /// [`new`](Self::new) would give for them. The order of gradients and values is then that of
+    /// the new [`weights`](Self::weights).
+    ///
+    /// Both packings are made anew, as [`SparseMatrix::update`] explains, which takes about as long
+    /// as four training steps with 64 columns: little where a mask changes every hundred
+    /// steps, as it does with RigL and SET.
+    ///
+    /// # Errors
+    ///
+    /// As [`SparseMatrix::update`]; the matrix is then as before.
+    pub fn update(&mut self, weights: Csr) -> Result<Repacked, KernelError> {
+        let (flipped, origins) = weights.transposed();
+        let (backward, mut backward_entries) =
+            SparseMatrix::pack_in(&flipped, self.backward.format(), Precision::F32)?;
+        let backward = backward.with_isa(self.backward.isa())?;
+        let (repacked, forward_entries) = self.forward.repack(&weights)?;
+        trace_back(&mut backward_entries, &origins);
+        self.bands = Bands::by_weights(&weights, 1, BAND);
+        self.weights = weights;
+        self.backward = backward;
+        self.forward_entries = forward_entries;
+        self.backward_entries = backward_entries;
+        Ok(repacked)
+    }
+}
+
+/// Most rows of a band of the weights' gradient.
+const BAND: usize = 256;
+
+/// Turns entries of the transposed weights into those of the weights.
+fn trace_back(entries: &mut [u32], origins: &[u32]) {
+    for entry in entries {
+        if *entry != PADDING {
+            *entry = origins[*entry as usize];
+        }
     }
 }

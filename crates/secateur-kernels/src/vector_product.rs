@@ -28,16 +28,22 @@ pub(crate) trait VectorProduct: Banded {
         false
     }
 
-    /// The sums of a band; `sums` has room for its rows, rounded up to [`BLOCK`].
-    fn sum(
-        &self,
-        isa: Isa,
-        band: usize,
-        weights: &mut Weights<'_>,
-        x: &[f32],
-        prepared: Option<&[f32]>,
-        sums: &mut [f32],
-    );
+    /// The sums of a band.
+    fn sum(&self, isa: Isa, part: VectorPart<'_, '_>);
+}
+
+/// One band against one column.
+#[derive(Debug)]
+pub(crate) struct VectorPart<'a, 'w> {
+    pub(crate) band: usize,
+    /// The weights of the matrix.
+    pub(crate) weights: &'a mut Weights<'w>,
+    /// The column, `k` values.
+    pub(crate) x: &'a [f32],
+    /// The same in the format's own form, where it made one.
+    pub(crate) prepared: Option<&'a [f32]>,
+    /// Room for the rows of the band, rounded up to [`BLOCK`].
+    pub(crate) sums: &'a mut [f32],
 }
 
 /// `y = epilogue(W x)` for `n` columns, one at a time. Lengths have been checked.
@@ -98,8 +104,14 @@ pub(crate) fn multiply<P: VectorProduct>(
                     std::slice::from_raw_parts_mut(room, room_len),
                 )
             };
-            let mut weights = Weights::new(values, isa, room);
-            product.sum(isa, band, &mut weights, x, prepared, sums);
+            let part = VectorPart {
+                band,
+                weights: &mut Weights::new(values, isa, room),
+                x,
+                prepared,
+                sums: &mut *sums,
+            };
+            product.sum(isa, part);
             isa.dispatch(FinishColumn {
                 sums,
                 rows: bands.rows(band),
@@ -169,35 +181,19 @@ impl<F: Fn(usize) -> usize> WithSimd for FinishColumn<'_, F> {
 }
 
 impl VectorProduct for Rows {
-    fn sum(
-        &self,
-        _: Isa,
-        band: usize,
-        weights: &mut Weights<'_>,
-        x: &[f32],
-        _: Option<&[f32]>,
-        sums: &mut [f32],
-    ) {
-        self.multiply_vector(band, weights, x, sums);
+    fn sum(&self, _: Isa, part: VectorPart<'_, '_>) {
+        self.multiply_vector(part);
     }
 }
 
 impl VectorProduct for Dense {
-    fn sum(
-        &self,
-        isa: Isa,
-        band: usize,
-        weights: &mut Weights<'_>,
-        x: &[f32],
-        _: Option<&[f32]>,
-        sums: &mut [f32],
-    ) {
-        with_stored!(weights.stored(), weights => isa.dispatch(DenseRows {
+    fn sum(&self, isa: Isa, part: VectorPart<'_, '_>) {
+        with_stored!(part.weights.stored(), weights => isa.dispatch(DenseRows {
             dense: self,
-            band,
+            band: part.band,
             weights,
-            x,
-            sums,
+            x: part.x,
+            sums: part.sums,
         }));
     }
 }

@@ -128,6 +128,7 @@ impl SparseConv {
         format: ConvFormat,
         hint: &ConvHint,
     ) -> Result<Self, KernelError> {
+        slots::check_entries(csr)?;
         let choice = ConvChoice::of(csr, geometry, hint)?;
         let storage = match format {
             ConvFormat::Dense => Storage::Dense(ConvDense::pack(csr, geometry)?),
