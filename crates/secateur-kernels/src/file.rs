@@ -99,6 +99,9 @@ fn read(bytes: &[u8]) -> Result<(Csr, Format, Precision), KernelError> {
             known: VERSION,
         });
     }
+    if found == 0 {
+        return Err(damaged("it names version 0, which there never was"));
+    }
     let end = bytes.len().saturating_sub(4);
     let header = if found < 2 { HEADER_1 } else { HEADER };
     if end < header {
@@ -111,7 +114,7 @@ fn read(bytes: &[u8]) -> Result<(Csr, Format, Precision), KernelError> {
     let shape = [size(bytes, 24)?, size(bytes, 32)?];
     let nnz = size(bytes, 40)?;
     let precision = match found {
-        0 | 1 => Precision::F32,
+        1 => Precision::F32,
         _ => precision(word(bytes, HEADER_1)?)?,
     };
     let elements = check_shape(shape)?;
