@@ -57,6 +57,7 @@ where
     /// Nothing yet, of `panels` panels of `width` columns, whose places `I` can tell apart; neither a
     /// panel's columns nor the rows of a band are more than `u16::MAX`.
     pub(crate) fn new(panels: usize, width: usize) -> Self {
+        assert!(width <= usize::from(u16::MAX));
         let start = Start {
             run: 0,
             row: 0,

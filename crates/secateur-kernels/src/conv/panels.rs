@@ -152,12 +152,11 @@ impl ConvPanels {
         let finished = finished.as_mut_ptr().cast::<f32>();
         for run in part.runs {
             for _ in 0..run.rows {
-                // SAFETY: the
-                // runs of a part count exactly its rows, and their weights exactly its places and values,
-                // so the three pointers stay within their slices. A place is below
-                // `width * taps`, the offsets asserted above, and its vectors are readable by
-                // the caller's promise. A row is within the band, so its sums are the caller's. `finished` has room
-                // for `T` vectors and one more.
+                // SAFETY: the runs of a part count exactly its rows, and their weights exactly its
+                // places and slots, so the three pointers stay within their slices. A place is
+                // below `width * taps`, the offsets asserted above, and its vectors are readable
+                // by the caller's promise. A row is within the band, so its sums are the
+                // caller's. `finished` has room for `T` vectors and one more.
                 unsafe {
                     let nth = usize::from(*row);
                     let sums = sums.add(nth * width);
