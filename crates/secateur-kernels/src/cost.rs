@@ -335,6 +335,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "large")]
     fn the_table_never_picks_a_slower_format() {
         for isa in Isa::ALL {
             let model = CostModel::table(isa);
@@ -351,6 +352,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "large")]
     fn an_n_of_m_matrix_is_recognised() {
         let [_, _, _, two_of_four, _] = PATTERNS;
         let csr = sample_n_of_m([128, 256], 2, 4);
@@ -370,6 +372,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "large")]
     fn sparser_is_faster() {
         let model = CostModel::table(Isa::Avx512Vbmi);
         let choice = |sparsity| model.choose(&sample([1024, 1024], sparsity), 64);
@@ -381,6 +384,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "large")]
     fn a_measured_model_agrees_that_zeros_pay() {
         let model = CostModel::measure(Isa::widest()).unwrap();
         let choice = model.choose(&sample([512, 512], 0.97), 64);

@@ -7,7 +7,7 @@
 use pulp::{Simd, WithSimd};
 
 use crate::epilogue::Epilogue;
-use crate::transpose::transpose;
+use crate::transpose::{transpose, transpose_raw};
 use crate::vector::{load, store};
 
 /// How the dense operands of a multiplication lie in memory.
@@ -165,25 +165,13 @@ pub(crate) unsafe fn finish_band<S: Simd>(
             for column in 0..columns.count.div_ceil(16) {
                 let from = column * 16;
                 let count = 16.min(columns.count - from);
-                // SAFETY: `rows` rows of sums, `stride` apart, hold at least `from + count`
-                // floats; the slice ends with the last of them.
-                let source = unsafe {
-                    std::slice::from_raw_parts(sums.add(from), (rows - 1) * stride + count)
-                };
                 let at = (columns.start + from) * m + first;
-                // SAFETY: rows `start + from ..` of Y, from `first` on: `count` rows of `rows`
-                // floats `m` apart, ours alone. The slice spans also what lies between, which
-                // `transpose_raw` leaves alone.
+                // SAFETY: the rows of sums hold at least `from + count` floats, `stride` apart, and
+                // rows `start + from ..` of Y, from `first` on, `count` rows of `rows` floats `m`
+                // apart: ours alone, while others write what lies between.
                 unsafe {
-                    crate::transpose::transpose_raw(
-                        simd,
-                        source,
-                        stride,
-                        [rows, count],
-                        y.add(at),
-                        m,
-                    )
-                };
+                    transpose_raw(simd, sums.add(from), stride, [rows, count], y.add(at), m);
+                }
             }
         }
     }

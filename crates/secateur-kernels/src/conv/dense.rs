@@ -228,10 +228,9 @@ impl Strip<'_> {
                 // as much again, a vector more a channel, for it turned about; the pixels beyond
                 // the line are initialised and dropped.
                 unsafe {
-                    let from = std::slice::from_raw_parts(self.sums, padded_width * channels);
                     transpose_raw(
                         simd,
-                        from,
+                        self.sums.cast_const(),
                         channels,
                         [padded_width, channels],
                         turned,

@@ -8,7 +8,7 @@ mod precisions;
 mod sizes;
 mod special_values;
 
-use cases::{activations, check, columns, formats, multiply, size, weights};
+use cases::{MANY, activations, check, columns, formats, multiply, on_cases, size, weights};
 use proptest::prelude::*;
 use secateur_kernels::reference;
 use secateur_kernels::{
@@ -17,7 +17,7 @@ use secateur_kernels::{
 };
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(on_cases(48))]
 
     #[test]
     fn products_match_the_reference(
@@ -34,7 +34,7 @@ proptest! {
                     let packed = packed.clone().with_isa(isa).unwrap();
                     let y = multiply(&packed, &x, n, layout, Epilogue::none(), Threads::One);
                     check(&y, &expected, k, &(format, isa, layout, m, k, n));
-                    let shared = multiply(&packed, &x, n, layout, Epilogue::none(), Threads::Rayon);
+                    let shared = multiply(&packed, &x, n, layout, Epilogue::none(), MANY);
                     prop_assert_eq!(&y, &shared, "{} differs between thread counts", format);
                 }
             }
@@ -147,7 +147,7 @@ fn an_update_that_is_refused_changes_nothing() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(on_cases(32))]
 
     #[test]
     fn a_training_step_matches_the_reference(
@@ -165,7 +165,7 @@ proptest! {
             prop_assert_eq!(matrix.weights(), &csr);
             for (isa, threads) in Isa::available()
                 .into_iter()
-                .flat_map(|isa| [(isa, Threads::One), (isa, Threads::Rayon)])
+                .flat_map(|isa| [(isa, Threads::One), (isa, MANY)])
             {
                 let matrix = matrix.clone().with_isa(isa).unwrap();
                 let mut scratch = Scratch::new().with_threads(threads);
@@ -188,7 +188,7 @@ proptest! {
 #[test]
 fn empty_and_full_matrices() {
     for density in [0.0, 1.0] {
-        for [m, k] in [[1, 1], [8, 8], [5, 300]] {
+        for [m, k] in [[1, 1], [8, 8], [5, if cfg!(miri) { 30 } else { 300 }]] {
             let csr = weights(7, [m, k], density);
             let x = activations(7, k * 5);
             let expected = reference::matmul(&csr, &x, 5, Layout::FeatureMajor);

@@ -6,7 +6,9 @@ use secateur_kernels::{
     Csr, Epilogue, Format, KernelError, Layout, Precision, SparseMatrix, Threads,
 };
 
-use crate::cases::{activations, check, columns, multiply, packings, size, weights};
+use crate::cases::{
+    MANY, activations, check, columns, multiply, on_cases, packings, size, weights,
+};
 
 /// `[keep, of]`.
 const PATTERNS: [[usize; 2]; 8] = [
@@ -38,7 +40,7 @@ fn patterned(seed: u64, [m, k]: [usize; 2], [keep, of]: [usize; 2], fill: f64) -
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(on_cases(48))]
 
     #[test]
     fn products_of_patterned_weights_match_the_reference(
@@ -59,7 +61,7 @@ proptest! {
         for layout in [Layout::FeatureMajor, Layout::BatchMajor] {
             let expected = reference::matmul(&csr, &x, n, layout);
             for packed in packings(&csr, &[format]) {
-                let [y, shared] = [Threads::One, Threads::Rayon]
+                let [y, shared] = [Threads::One, MANY]
                     .map(|threads| multiply(&packed, &x, n, layout, Epilogue::none(), threads));
                 prop_assert!(y.iter().map(|v| v.to_bits()).eq(shared.iter().map(|v| v.to_bits())));
                 // A NaN of the reference has to be one here, and only there.
@@ -120,6 +122,7 @@ fn patterns_out_of_range_are_refused() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "large")]
 fn a_full_pattern_takes_five_bytes_a_weight_at_most() {
     let csr = patterned(3, [512, 1024], [2, 4], 1.1);
     let bytes = Format::NofM { keep: 2, of: 4 }

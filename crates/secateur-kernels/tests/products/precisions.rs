@@ -8,12 +8,14 @@ use secateur_kernels::{
     Threads,
 };
 
-use crate::cases::{activations, check, columns, formats, multiply, rounded, size, weights};
+use crate::cases::{
+    MANY, activations, check, columns, formats, multiply, on_cases, rounded, size, weights,
+};
 
 const HALVES: [Precision; 2] = [Precision::F16, Precision::Bf16];
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(on_cases(32))]
 
     #[test]
     fn products_are_those_of_the_rounded_weights(
@@ -37,7 +39,7 @@ proptest! {
                         let what = (format, precision, isa, layout, [m, k, n]);
                         check(&y, &expected, k, &what);
                         let shared =
-                            multiply(&packed, &x, n, layout, Epilogue::none(), Threads::Rayon);
+                            multiply(&packed, &x, n, layout, Epilogue::none(), MANY);
                         prop_assert_eq!(&y, &shared, "{:?}", what);
                         // The sums are those of `f32`, bit for bit.
                         let wide = wide.clone().with_isa(isa).unwrap();
@@ -126,6 +128,7 @@ fn what_would_become_infinite_is_named() {
         assert!(packed.with_precision(Precision::Bf16).is_ok());
     }
     let hint = Hint::batch(4).with_precision(Precision::F16);
+    let hint = hint.with_model(CostModel::table(Isa::Scalar));
     assert_eq!(SparseMatrix::pack_csr(&csr, &hint), Err(error.clone()));
     assert_eq!(
         error.to_string(),
@@ -141,6 +144,7 @@ fn what_would_become_infinite_is_named() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "large")]
 fn a_hint_says_how_weights_are_stored() {
     let csr = weights(3, [256, 256], 0.2);
     for precision in Precision::ALL {
@@ -154,6 +158,7 @@ fn a_hint_says_how_weights_are_stored() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "large")]
 fn fewer_bytes_make_a_column_faster_where_memory_is_the_limit() {
     let model = CostModel::table(Isa::Avx512Vbmi);
     let csr = weights(3, [2048, 2048], 0.5);

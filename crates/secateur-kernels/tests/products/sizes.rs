@@ -3,14 +3,22 @@
 use proptest::prelude::*;
 use secateur_kernels::{Format, Precision, SparseMatrix};
 
-use crate::cases::{formats, size, weights};
+use crate::cases::{formats, on_cases, size, weights};
+
+/// Rows or columns of several bands and panels as well.
+fn tall() -> impl Strategy<Value = usize> {
+    if cfg!(miri) {
+        return size().boxed();
+    }
+    prop_oneof![size(), Just(700), Just(900)].boxed()
+}
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(on_cases(24))]
 
     #[test]
     fn a_size_told_before_packing_is_the_size_after(
-        m in prop_oneof![size(), Just(700)], k in prop_oneof![size(), Just(900)],
+        m in tall(), k in tall(),
         density in prop_oneof![0.0..1.0_f64, 0.0..0.08_f64, Just(0.0), Just(1.0)],
         seed in any::<u64>(),
     ) {
