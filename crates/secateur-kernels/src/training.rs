@@ -166,8 +166,8 @@ impl TrainingMatrix {
     /// [`new`](Self::new) would give for them. The order of gradients and values is then that of
     /// the new [`weights`](Self::weights).
     ///
-    /// Both packings are made anew, as [`SparseMatrix::update`] explains, which takes about as long
-    /// as four training steps with 64 columns: little where a mask changes every hundred
+    /// Both packings are made anew, as [`SparseMatrix::update`] explains, which takes as long as
+    /// two to four training steps with 64 columns: little where a mask changes every hundred
     /// steps, as it does with RigL and SET.
     ///
     /// # Errors
