@@ -7,7 +7,7 @@
 //! a band at a time into memory that stays in the first-level cache. That is one instruction for
 //! eight or sixteen weights, each of which is then used for every column. Against a single column,
 //! where reading the matrix is most of the work, the detour through memory would cost what the
-//! fewer bytes save; there kernels are generic over what is [`Stored`] and widen in registers.
+//! fewer bytes save; there kernels are generic over what is stored and widen in registers.
 
 use std::fmt;
 use std::ops::Range;
