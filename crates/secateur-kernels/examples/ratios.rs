@@ -1,14 +1,16 @@
 //! Prints how many times faster each format is than the packed dense product, on this machine.
 //!
-//! `cargo run --release -p secateur-kernels --example ratios -- [m] [k] [n] [linear] [train]`
+//! `cargo run --release -p secateur-kernels --example ratios -- [m] [k] [n] [linear] [train] [half]`
 //!
 //! Contestants take turns within one loop and are timed by the time of this thread, so that a
 //! busy machine slows all of them alike; figures are medians. `linear` gives activations as
-//! `[batch, features]`; `train` times forward and both gradients.
+//! `[batch, features]`; `train` times forward and both gradients; `half` takes each format with
+//! weights in f16 and bf16 as well.
 
 use cpu_time::ThreadTime;
 use secateur_kernels::{
-    CostModel, Csr, Epilogue, Format, Hint, Layout, Scratch, SparseMatrix, TrainingMatrix,
+    CostModel, Csr, Epilogue, Format, Hint, Layout, Precision, Scratch, SparseMatrix,
+    TrainingMatrix,
 };
 
 const SPARSITIES: [f64; 6] = [0.5, 0.7, 0.8, 0.9, 0.95, 0.98];
@@ -91,7 +93,7 @@ fn medians(contestants: &mut [Box<dyn FnMut() + '_>]) -> Vec<f64> {
         .collect()
 }
 
-fn products(shape: [usize; 2], n: usize, layout: Layout) {
+fn products(shape: [usize; 2], n: usize, layout: Layout, precisions: &[Precision]) {
     let [m, k] = shape;
     let mut random = Random(88_172_645_463_325_252);
     let x = random.floats(k * n);
@@ -128,7 +130,11 @@ fn products(shape: [usize; 2], n: usize, layout: Layout) {
         let chosen = Hint::batch(n).choose(&csr).unwrap().format();
         let packed: Vec<SparseMatrix> = formats
             .iter()
-            .map(|&format| SparseMatrix::pack_as(&csr, format).unwrap())
+            .flat_map(|&format| {
+                let packed = SparseMatrix::pack_as(&csr, format).unwrap();
+                let stored = |&precision| packed.clone().with_precision(precision).unwrap();
+                precisions.iter().map(stored).collect::<Vec<_>>()
+            })
             .collect();
         let mut contestants: Vec<Box<dyn FnMut()>> = Vec::new();
         for packed in &packed {
@@ -150,10 +156,11 @@ fn products(shape: [usize; 2], n: usize, layout: Layout) {
         for (packed, time) in packed.iter().zip(&times).skip(1) {
             let rate = 2.0 * (packed.nnz() * n) as f64 / time / 1e6;
             let ratio = dense / time;
-            print!(
-                " | {} {ratio:.2} ({time:.4} ms, {rate:.0})",
-                packed.format()
-            );
+            print!(" | {}", packed.format());
+            if packed.precision() != Precision::F32 {
+                print!(" {}", packed.precision());
+            }
+            print!(" {ratio:.2} ({time:.4} ms, {rate:.0})");
         }
         println!(" | would choose {chosen}");
     }
@@ -242,6 +249,7 @@ fn main() {
     if has("train") {
         training([m, k], n, layout);
     } else {
-        products([m, k], n, layout);
+        let precisions = if has("half") { 3 } else { 1 };
+        products([m, k], n, layout, &Precision::ALL[..precisions]);
     }
 }

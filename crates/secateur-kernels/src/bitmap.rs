@@ -6,11 +6,13 @@
 
 use std::ops::Range;
 
+use crate::bands::{Banded, Bands};
 use crate::csr::Csr;
 use crate::isa::Isa;
-use crate::slots::Slots;
-use crate::tile::bands;
-use crate::vector_product::VectorProduct;
+use crate::size::Size;
+use crate::slots::{PADDING, Slots};
+use crate::values::with_stored;
+use crate::vector_product::{VectorPart, VectorProduct};
 
 /// Columns of a word of bits.
 const WORD: usize = 16;
@@ -21,19 +23,25 @@ const BAND: usize = 256;
 /// A matrix as a bitmap and its values, row by row.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Bitmap {
-    shape: [usize; 2],
-    bands: Vec<Range<usize>>,
+    bands: Bands,
     /// By row, then sixteen columns; the lowest bit is the first column.
     words: Vec<u16>,
-    /// Where the values of each row begin.
+    /// Where the values of each row begin; one more at the end. A vector of zeros follows the last
+    /// value, which loads may touch.
     starts: Vec<usize>,
-    /// The values, and a vector of zeros after the last, which loads may touch.
-    values: Vec<f32>,
+}
+
+/// Rows that are summed together.
+const GROUP: usize = 4;
+
+/// How the rows of `csr` are cut.
+fn bands_of(csr: &Csr) -> Bands {
+    Bands::by_rows(csr, GROUP, BAND)
 }
 
 impl Bitmap {
-    /// Packs `csr`.
-    pub(crate) fn pack(csr: &Csr) -> Self {
+    /// Packs `csr` and appends the entry of each slot to `slots`.
+    pub(crate) fn pack(csr: &Csr, slots: &mut Vec<u32>) -> Self {
         let [m, k] = csr.shape();
         let row_words = k.div_ceil(WORD);
         let mut words = vec![0; m * row_words];
@@ -42,39 +50,44 @@ impl Bitmap {
                 words[row * row_words + column / WORD] |= 1 << (column % WORD);
             }
         }
-        let mut values = csr.values().to_vec();
-        values.extend([0.0; WORD]);
+        slots.extend((0_u32..).take(csr.nnz()));
+        slots.extend([PADDING; WORD]);
         Self {
-            shape: [m, k],
-            bands: bands(|_| 1, m, 4, BAND),
+            bands: bands_of(csr),
             words,
             starts: csr.starts().to_vec(),
-            values,
         }
     }
 
-    /// Bytes of `csr` when packed.
-    pub(crate) fn bytes_of(csr: &Csr) -> usize {
+    /// The size of `csr` when packed.
+    pub(crate) fn size_of(csr: &Csr) -> Size {
         let [m, k] = csr.shape();
-        size_of_val(&bands(|_| 1, m, 4, BAND)[..])
-            + m * k.div_ceil(WORD) * size_of::<u16>()
-            + size_of_val(csr.starts())
-            + (csr.nnz() + WORD) * size_of::<f32>()
+        let words = m * k.div_ceil(WORD) * size_of::<u16>();
+        Size {
+            structure: bands_of(csr).bytes() + words + size_of_val(csr.starts()),
+            slots: csr.nnz() + WORD,
+        }
+    }
+
+    /// The slots that a kernel may read for `rows`: theirs, and a vector beyond.
+    fn slots_of(&self, rows: Range<usize>) -> Range<usize> {
+        self.starts[rows.start]..self.starts[rows.end] + WORD
     }
 
     fn row_words(&self, row: usize) -> &[u16] {
-        let count = self.shape[1].div_ceil(WORD);
+        let count = self.bands.shape()[1].div_ceil(WORD);
         &self.words[row * count..(row + 1) * count]
     }
 
-    fn plain_row(&self, row: usize, x: &[f32]) -> f32 {
+    fn plain_row(&self, row: usize, weights: &[f32], x: &[f32]) -> f32 {
         let mut sum = 0.0;
-        let mut value = self.starts[row];
+        let mut weights = weights.iter();
         for (x, &word) in x.chunks(WORD).zip(self.row_words(row)) {
             let mut bits = word;
             while bits != 0 {
-                sum += self.values[value] * x[bits.trailing_zeros() as usize];
-                value += 1;
+                if let Some(weight) = weights.next() {
+                    sum += weight * x[bits.trailing_zeros() as usize];
+                }
                 bits &= bits - 1;
             }
         }
@@ -82,30 +95,45 @@ impl Bitmap {
     }
 }
 
-impl VectorProduct for Bitmap {
-    fn shape(&self) -> [usize; 2] {
-        self.shape
-    }
-
-    fn bands(&self) -> &[Range<usize>] {
+impl Banded for Bitmap {
+    fn bands(&self) -> &Bands {
         &self.bands
     }
 
-    fn sum(&self, isa: Isa, band: usize, x: &[f32], _: Option<&[f32]>, sums: &mut [f32]) {
-        let rows = self.bands[band].clone();
+    fn longest_part(&self) -> usize {
+        let rows = self.starts.windows(2);
+        rows.map(|row| row[1] - row[0]).max().unwrap_or(0)
+    }
+}
+
+impl VectorProduct for Bitmap {
+    fn sum(&self, isa: Isa, part: VectorPart<'_, '_>) {
+        let VectorPart {
+            band,
+            weights,
+            x,
+            sums,
+            ..
+        } = part;
+        let rows = self.bands.rows(band);
         let mut done = 0;
         #[cfg(target_arch = "x86_64")]
         if matches!(isa, Isa::Avx512 | Isa::Avx512Vbmi) && isa.is_available() {
-            while done + 4 <= rows.len() {
-                // SAFETY: the processor has been asked.
-                let four = unsafe { x86::four_rows(self, rows.start + done, x) };
-                sums[done..done + 4].copy_from_slice(&four);
-                done += 4;
+            while done + GROUP <= rows.len() {
+                let row = rows.start + done;
+                let four = with_stored!(weights.stored(), stored => {
+                    let stored = &stored[self.slots_of(row..row + GROUP)];
+                    // SAFETY: the processor has been asked.
+                    unsafe { x86::four_rows(self, row, stored, x) }
+                });
+                sums[done..done + GROUP].copy_from_slice(&four);
+                done += GROUP;
             }
         }
         let _ = isa;
         for (row, sum) in rows.zip(sums).skip(done) {
-            *sum = self.plain_row(row, x);
+            let weights = weights.of(self.starts[row]..self.starts[row + 1]);
+            *sum = self.plain_row(row, weights, x);
         }
     }
 }
@@ -114,29 +142,37 @@ impl VectorProduct for Bitmap {
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::{Bitmap, WORD};
+    use super::{Bitmap, GROUP, WORD};
+    use crate::values::Stored;
 
-    /// The sums of four rows from `row` on.
+    /// The sums of four rows from `row` on, whose slots have these `weights`.
     #[target_feature(enable = "avx512f,popcnt")]
-    pub(super) fn four_rows(matrix: &Bitmap, row: usize, x: &[f32]) -> [f32; 4] {
+    pub(super) fn four_rows<W: Stored>(
+        matrix: &Bitmap,
+        row: usize,
+        weights: &[W],
+        x: &[f32],
+    ) -> [f32; GROUP] {
         let mut words = [matrix.row_words(row); 4];
         let mut value = [std::ptr::null(); 4];
         for i in 0..4 {
             words[i] = matrix.row_words(row + i);
-            value[i] = matrix.values[matrix.starts[row + i]..].as_ptr();
+            let begin = matrix.starts[row + i] - matrix.starts[row];
+            value[i] = weights[begin..].as_ptr();
         }
-        assert!(x.len() == matrix.shape[1]);
+        assert!(x.len() == matrix.bands.shape()[1]);
+        assert!(weights.len() == matrix.slots_of(row..row + GROUP).len());
         let mut acc = [_mm512_setzero_ps(); 4];
         for word in 0..words[0].len() {
             for i in 0..4 {
                 let bits = words[i][word];
                 // SAFETY: bits stand only for columns below `k`, and a masked load touches no
                 // other float of `x`. The row's values from here on are followed by those of
-                // later rows and sixteen zeros, so a whole vector of them can be read; the bits
+                // later rows and sixteen more, so a whole vector of them can be read; the bits
                 // of a row count exactly its values, so the pointer ends where the row does.
                 unsafe {
                     let v = _mm512_maskz_loadu_ps(bits, x.as_ptr().wrapping_add(word * WORD));
-                    let packed = _mm512_loadu_ps(value[i]);
+                    let packed = W::load_16(value[i]);
                     let weights = _mm512_maskz_expand_ps(bits, packed);
                     acc[i] = _mm512_fmadd_ps(weights, v, acc[i]);
                     value[i] = value[i].add(bits.count_ones() as usize);
@@ -154,7 +190,7 @@ mod x86 {
 impl Slots for Bitmap {
     fn for_each_slot(&self, visit: &mut dyn FnMut(usize, usize, usize)) {
         let mut slot = 0;
-        for row in 0..self.shape[0] {
+        for row in 0..self.bands.shape()[0] {
             for (nth, &word) in self.row_words(row).iter().enumerate() {
                 let mut bits = word;
                 while bits != 0 {
@@ -166,18 +202,7 @@ impl Slots for Bitmap {
         }
     }
 
-    fn values(&self) -> &[f32] {
-        &self.values
-    }
-
-    fn values_mut(&mut self) -> &mut [f32] {
-        &mut self.values
-    }
-
     fn bytes(&self) -> usize {
-        size_of_val(&self.bands[..])
-            + size_of_val(&self.words[..])
-            + size_of_val(&self.starts[..])
-            + size_of_val(&self.values[..])
+        self.bands.bytes() + size_of_val(&self.words[..]) + size_of_val(&self.starts[..])
     }
 }

@@ -7,11 +7,13 @@ use std::ops::Range;
 
 use pulp::Simd;
 
+use crate::bands::{Banded, Bands};
 use crate::csr::Csr;
 use crate::isa::Isa;
-use crate::slots::Slots;
-use crate::tile::{Sums, TileProduct, bands};
-use crate::vector::{load, store};
+use crate::size::Size;
+use crate::slots::{PADDING, Slots};
+use crate::tile::{PanelSums, Part, TileProduct};
+use crate::vector::load;
 
 /// Rows that share accumulators; taller blocks are worked through four rows at a time.
 const GROUP: usize = 4;
@@ -22,85 +24,79 @@ const BAND: usize = 256;
 /// A matrix in blocks.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Blocks {
-    shape: [usize; 2],
     /// Rows and columns of a block.
     block: [usize; 2],
-    bands: Vec<Range<usize>>,
+    bands: Bands,
     /// By row of blocks: where its blocks begin; one more at the end.
     starts: Vec<usize>,
-    /// By row of blocks: where its values begin.
+    /// By row of blocks: where its values begin; one more at the end. Blocks are stored four rows
+    /// of the matrix at a time: for each block of a row of blocks, for each of its columns, the
+    /// values of up to four rows; then the next four rows. Places of a block beyond the matrix are
+    /// not stored.
     value_starts: Vec<usize>,
     /// First column of each block.
     columns: Vec<u32>,
-    /// Stored blocks, four rows of the matrix at a time: for each block of a row of blocks, for
-    /// each of its columns, the values of up to four rows; then the next four rows. Places of a
-    /// block beyond the matrix are not stored.
-    values: Vec<f32>,
-    /// Which places of each block the mask keeps, row by row; empty where it keeps all.
+    /// Which places the mask keeps, in the order of the values; empty where it keeps all.
     kept: Vec<bool>,
 }
 
 impl Blocks {
-    /// Packs `csr`, storing every block of `[r, c]` that has a weight.
-    pub(crate) fn pack(csr: &Csr, block: [usize; 2]) -> Self {
+    /// Packs `csr`, storing every block of `[r, c]` that has a weight, and appends the entry of each
+    /// slot to `slots`.
+    pub(crate) fn pack(csr: &Csr, [r, c]: [usize; 2], slots: &mut Vec<u32>) -> Self {
         let [m, k] = csr.shape();
-        let [r, c] = block;
         let mut blocks = Self {
-            shape: [m, k],
-            block,
-            bands: bands(|row| csr.row_nnz(row) + 1, m, r, BAND),
+            block: [r, c],
+            bands: bands_of(csr, r),
             starts: vec![0],
-            value_starts: Vec::new(),
+            value_starts: vec![0],
             columns: Vec::new(),
-            values: Vec::new(),
             kept: Vec::new(),
         };
-        let mut stored = 0;
+        // Which block of a row of blocks stands at each column of blocks.
+        let mut nth = vec![u32::MAX; k.div_ceil(c)];
         for first in (0..m).step_by(r) {
             let rows = first..(first + r).min(m);
-            let mut columns: Vec<u32> = rows
-                .clone()
-                .flat_map(|row| csr.row(row))
-                .map(|(column, _)| (column / c * c) as u32)
-                .collect();
-            columns.sort_unstable();
-            columns.dedup();
-            let base = blocks.values.len();
-            blocks.value_starts.push(base);
-            let widths: Vec<usize> = columns.iter().map(|&at| c.min(k - at as usize)).collect();
-            let places = rows.len() * widths.iter().sum::<usize>();
-            blocks.values.resize(base + places, 0.0);
-            blocks.kept.resize(base + places, false);
+            for &column in &csr.indices()[csr.starts()[rows.start]..csr.starts()[rows.end]] {
+                nth[column as usize / c] = 0;
+            }
+            let found = blocks.columns.len();
+            for (column, nth) in nth.iter_mut().enumerate().filter(|(_, nth)| **nth == 0) {
+                *nth = (blocks.columns.len() - found) as u32;
+                blocks.columns.push((column * c) as u32);
+            }
+            blocks.starts.push(blocks.columns.len());
+            let found = &blocks.columns[found..];
+            // Only the last block of a row may be narrower than `c`.
+            let last = found.last().map_or(0, |&column| c.min(k - column as usize));
+            let width = found.len().saturating_sub(1) * c + last;
+            let base = slots.len();
+            slots.resize(base + rows.len() * width, PADDING);
             for row in rows.clone() {
-                for (column, value) in csr.row(row) {
-                    let at = (column / c * c) as u32;
-                    if let Ok(nth) = columns.binary_search(&at) {
-                        let slot = base
-                            + slot_in_row(
-                                nth,
-                                column - at as usize,
-                                row - first,
-                                rows.len(),
-                                c,
-                                &widths,
-                            );
-                        blocks.values[slot] = value;
-                        blocks.kept[slot] = true;
-                        stored += 1;
-                    }
+                let group = (row - first) / GROUP * GROUP;
+                let members = GROUP.min(rows.len() - group);
+                let base = base + group * width + (row - first - group);
+                for entry in csr.starts()[row]..csr.starts()[row + 1] {
+                    let column = csr.indices()[entry] as usize;
+                    let place = nth[column / c] as usize * c + column % c;
+                    slots[base + place * members] = entry as u32;
                 }
             }
-            blocks.columns.extend(columns);
-            blocks.starts.push(blocks.columns.len());
+            for &column in found {
+                nth[column as usize / c] = u32::MAX;
+            }
+            blocks.value_starts.push(slots.len());
         }
-        if stored == blocks.values.len() {
-            blocks.kept = Vec::new();
+        if slots.len() > csr.nnz() {
+            blocks
+                .kept
+                .extend(slots.iter().map(|&entry| entry != PADDING));
         }
         blocks
     }
 
-    /// Bytes of `csr` when packed.
-    pub(crate) fn bytes_of(csr: &Csr, [r, c]: [usize; 2]) -> usize {
+    /// The size of `csr` when packed.
+    pub(crate) fn size_of(csr: &Csr, [r, c]: [usize; 2]) -> Size {
         let [m, k] = csr.shape();
         let (mut blocks, mut places) = (0, 0);
         // The last row of blocks that was seen to have a block at each column of blocks.
@@ -116,28 +112,32 @@ impl Blocks {
         }
         let rows = m.div_ceil(r);
         let kept = if places == csr.nnz() { 0 } else { places };
-        size_of_val(&bands(|row| csr.row_nnz(row) + 1, m, r, BAND)[..])
-            + (2 * rows + 1) * size_of::<usize>()
+        let structure = bands_of(csr, r).bytes()
+            + 2 * (rows + 1) * size_of::<usize>()
             + blocks * size_of::<u32>()
-            + places * size_of::<f32>()
-            + kept
+            + kept;
+        Size {
+            structure,
+            slots: places,
+        }
     }
 
     /// Rows of the matrix in a row of blocks.
     fn rows_of(&self, row: usize) -> Range<usize> {
         let first = row * self.block[0];
-        first..(first + self.block[0]).min(self.shape[0])
+        first..(first + self.block[0]).min(self.bands.shape()[0])
     }
 
     /// Columns of the matrix in a block that begins at `column`.
     #[inline(always)]
     fn width_at(&self, column: usize) -> usize {
-        self.block[1].min(self.shape[1] - column)
+        self.block[1].min(self.bands.shape()[1] - column)
     }
 
     /// # Safety
     ///
-    /// As [`TileProduct::multiply`], for rows `R` of a row of blocks whose columns are `columns`;
+    /// As [`TileProduct::multiply`], for the `R` rows of the band from `nth` on, of a row of blocks
+    /// whose columns are `columns`;
     /// `value` has their values. Returns where the next values are.
     #[inline(always)]
     unsafe fn multiply_rows<S: Simd, const T: usize, const R: usize>(
@@ -146,8 +146,8 @@ impl Blocks {
         columns: &[u32],
         mut value: *const f32,
         x: *const f32,
-        sums: *mut f32,
-        stride: usize,
+        sums: PanelSums,
+        nth: usize,
     ) -> *const f32 {
         let width = T * S::F32_LANES;
         let mut acc = [[simd.splat_f32s(0.0); T]; R];
@@ -172,75 +172,61 @@ impl Blocks {
                 }
             }
         }
-        for row in 0..R {
-            for t in 0..T {
-                // SAFETY: `R` rows of sums are the caller's.
-                unsafe { store::<S>(sums.add(row * stride + t * S::F32_LANES), acc[row][t]) };
-            }
-        }
+        // SAFETY: `R` rows of sums are the caller's.
+        unsafe { sums.store::<S, T, R>(nth, acc, R) };
         value
     }
 }
 
-/// Position of a place within the values of its row of blocks: block `nth`, `column` of the
-/// block, `row` of `rows`.
-fn slot_in_row(
-    nth: usize,
-    column: usize,
-    row: usize,
-    rows: usize,
-    c: usize,
-    widths: &[usize],
-) -> usize {
-    // Only the last block of a row may be narrower than `c`, so those before are whole.
-    let total: usize = widths.iter().sum();
-    let group = row / GROUP * GROUP;
-    let members = GROUP.min(rows - group);
-    group * total + (nth * c + column) * members + (row - group)
+/// How the rows of `csr` are cut.
+fn bands_of(csr: &Csr, rows: usize) -> Bands {
+    Bands::by_weights(csr, rows, BAND)
 }
 
-impl TileProduct for Blocks {
-    fn shape(&self) -> [usize; 2] {
-        self.shape
-    }
-
-    fn bands(&self) -> &[Range<usize>] {
+impl Banded for Blocks {
+    fn bands(&self) -> &Bands {
         &self.bands
     }
 
+    fn longest_part(&self) -> usize {
+        let parts = self.value_starts.windows(2);
+        parts.map(|part| part[1] - part[0]).max().unwrap_or(0)
+    }
+}
+
+impl TileProduct for Blocks {
     fn vectors(&self, isa: Isa) -> usize {
         if isa == Isa::Avx2 { 2 } else { 4 }
     }
 
     #[inline(always)]
-    unsafe fn multiply<S: Simd, const T: usize>(
-        &self,
-        simd: S,
-        band: usize,
-        x: *const f32,
-        sums: Sums,
-    ) {
-        let Sums {
-            out: sums, stride, ..
-        } = sums;
-        let rows = &self.bands[band];
+    unsafe fn multiply<S: Simd, const T: usize>(&self, simd: S, part: Part<'_, '_>) {
+        let Part {
+            band,
+            weights,
+            x,
+            sums,
+        } = part;
+        let sums = sums.of_panel(0, 1);
+        let rows = self.bands.rows(band);
         let first = rows.start / self.block[0];
         let last = rows.end.div_ceil(self.block[0]);
-        let mut value = self.values[self.value_starts[first]..].as_ptr();
         for row in first..last {
             let columns = &self.columns[self.starts[row]..self.starts[row + 1]];
             let members = self.rows_of(row);
+            let values = self.value_starts[row]..self.value_starts[row + 1];
+            let mut value = weights.of(values).as_ptr();
             for group in members.clone().step_by(GROUP) {
                 let count = GROUP.min(members.end - group);
-                // SAFETY: the rows of the band are the caller's; `values` holds, for each row of
-                // blocks and each four of its rows, one value a row and column of its blocks.
+                // SAFETY: the rows of the band are the caller's; a row of blocks has, for each
+                // four of its rows, one value a row and column of its blocks.
                 unsafe {
-                    let sums = sums.add((group - rows.start) * stride);
+                    let nth = group - rows.start;
                     value = match count {
-                        1 => self.multiply_rows::<S, T, 1>(simd, columns, value, x, sums, stride),
-                        2 => self.multiply_rows::<S, T, 2>(simd, columns, value, x, sums, stride),
-                        3 => self.multiply_rows::<S, T, 3>(simd, columns, value, x, sums, stride),
-                        _ => self.multiply_rows::<S, T, 4>(simd, columns, value, x, sums, stride),
+                        1 => self.multiply_rows::<S, T, 1>(simd, columns, value, x, sums, nth),
+                        2 => self.multiply_rows::<S, T, 2>(simd, columns, value, x, sums, nth),
+                        3 => self.multiply_rows::<S, T, 3>(simd, columns, value, x, sums, nth),
+                        _ => self.multiply_rows::<S, T, 4>(simd, columns, value, x, sums, nth),
                     };
                 }
             }
@@ -250,7 +236,7 @@ impl TileProduct for Blocks {
 
 impl Slots for Blocks {
     fn for_each_slot(&self, visit: &mut dyn FnMut(usize, usize, usize)) {
-        for row in 0..self.value_starts.len() {
+        for row in 0..self.starts.len() - 1 {
             let columns = &self.columns[self.starts[row]..self.starts[row + 1]];
             let members = self.rows_of(row);
             let mut slot = self.value_starts[row];
@@ -270,20 +256,11 @@ impl Slots for Blocks {
         }
     }
 
-    fn values(&self) -> &[f32] {
-        &self.values
-    }
-
-    fn values_mut(&mut self) -> &mut [f32] {
-        &mut self.values
-    }
-
     fn bytes(&self) -> usize {
-        size_of_val(&self.bands[..])
+        self.bands.bytes()
             + size_of_val(&self.starts[..])
             + size_of_val(&self.value_starts[..])
             + size_of_val(&self.columns[..])
-            + size_of_val(&self.values[..])
             + size_of_val(&self.kept[..])
     }
 }

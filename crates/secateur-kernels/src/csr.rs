@@ -183,18 +183,18 @@ impl<T: Float> Csr<T> {
             starts[column + 1] += starts[column];
         }
         let mut next = starts.clone();
-        let mut indices = vec![0; self.nnz()];
-        let mut values = vec![T::zero(); self.nnz()];
-        let mut origin = vec![0; self.nnz()];
+        // One array to scatter into: each column's end of it is another line of the cache.
+        let mut places = vec![(0, 0); self.nnz()];
         for row in 0..self.rows {
             for entry in self.starts[row]..self.starts[row + 1] {
                 let slot = &mut next[self.indices[entry] as usize];
-                indices[*slot] = row as u32;
-                values[*slot] = self.values[entry];
-                origin[*slot] = entry as u32;
+                places[*slot] = (row as u32, entry as u32);
                 *slot += 1;
             }
         }
+        let (indices, origin): (Vec<u32>, Vec<u32>) = places.into_iter().unzip();
+        let values = origin.iter().map(|&entry| self.values[entry as usize]);
+        let values = values.collect();
         let transposed = Self {
             rows: self.columns,
             columns: self.rows,

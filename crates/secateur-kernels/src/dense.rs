@@ -5,11 +5,14 @@ use std::ops::Range;
 
 use pulp::Simd;
 
+use crate::bands::{Banded, Bands};
 use crate::csr::Csr;
 use crate::isa::Isa;
-use crate::slots::Slots;
-use crate::tile::{Sums, TileProduct, bands};
-use crate::vector::{load, store};
+use crate::size::Size;
+use crate::slots::{PADDING, Slots};
+use crate::tile::{PanelSums, Part, TileProduct};
+use crate::values::Stored;
+use crate::vector::load;
 
 /// Rows whose sums are held in registers together.
 const GROUP: usize = 6;
@@ -21,57 +24,58 @@ const BAND: usize = 16 * GROUP;
 /// a vector.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Dense {
-    shape: [usize; 2],
-    bands: Vec<Range<usize>>,
-    /// Row by row.
-    values: Vec<f32>,
-    /// Which places the mask keeps, in the order of the values; empty where it keeps all.
+    bands: Bands,
+    /// Which places the mask keeps, row by row as the values; empty where it keeps all.
     kept: Vec<bool>,
 }
 
+/// How the rows of `csr` are cut.
+fn bands_of(csr: &Csr) -> Bands {
+    Bands::by_rows(csr, GROUP, BAND)
+}
+
 impl Dense {
-    /// Packs `csr`, zeros included.
-    pub(crate) fn pack(csr: &Csr) -> Self {
+    /// Packs `csr`, zeros included, and appends the entry of each slot to `slots`.
+    pub(crate) fn pack(csr: &Csr, slots: &mut Vec<u32>) -> Self {
         let [m, k] = csr.shape();
-        let mut dense = Self {
-            shape: [m, k],
-            bands: bands(|_| 1, m, GROUP, BAND),
-            values: vec![0.0; m * k],
-            kept: Vec::new(),
-        };
-        if csr.nnz() < m * k {
-            dense.kept = vec![false; m * k];
-        }
+        slots.resize(m * k, PADDING);
         for row in 0..m {
-            for (column, value) in csr.row(row) {
-                let slot = row * k + column;
-                dense.values[slot] = value;
-                if let Some(kept) = dense.kept.get_mut(slot) {
-                    *kept = true;
-                }
+            for entry in csr.starts()[row]..csr.starts()[row + 1] {
+                slots[row * k + csr.indices()[entry] as usize] = entry as u32;
             }
         }
-        dense
+        let mut kept = Vec::new();
+        if csr.nnz() < m * k {
+            kept.extend(slots.iter().map(|&entry| entry != PADDING));
+        }
+        Self {
+            bands: bands_of(csr),
+            kept,
+        }
     }
 
-    /// Bytes of `csr` when packed.
-    pub(crate) fn bytes_of(csr: &Csr) -> usize {
+    /// The size of `csr` when packed.
+    pub(crate) fn size_of(csr: &Csr) -> Size {
         let [m, k] = csr.shape();
         let kept = if csr.nnz() < m * k { m * k } else { 0 };
-        size_of_val(&bands(|_| 1, m, GROUP, BAND)[..]) + m * k * size_of::<f32>() + kept
+        Size {
+            structure: bands_of(csr).bytes() + kept,
+            slots: m * k,
+        }
     }
 
     /// # Safety
     ///
-    /// As [`TileProduct::multiply`], for `R` rows whose values begin at `value`.
+    /// As [`TileProduct::multiply`], for the `R` rows of the band from `nth` on, whose values
+    /// begin at `value`.
     #[inline(always)]
     unsafe fn multiply_rows<S: Simd, const T: usize, const R: usize>(
         k: usize,
         simd: S,
         mut value: *const f32,
         mut x: *const f32,
-        sums: *mut f32,
-        stride: usize,
+        sums: PanelSums,
+        nth: usize,
     ) {
         let mut acc = [[simd.splat_f32s(0.0); T]; R];
         for _ in 0..k {
@@ -91,36 +95,33 @@ impl Dense {
                 x = x.add(T * S::F32_LANES);
             }
         }
-        for row in 0..R {
-            for t in 0..T {
-                // SAFETY: `R` rows of sums are the caller's.
-                unsafe { store::<S>(sums.add(row * stride + t * S::F32_LANES), acc[row][t]) };
-            }
-        }
+        // SAFETY: `R` rows of sums are the caller's.
+        unsafe { sums.store::<S, T, R>(nth, acc, R) };
     }
-}
 
-impl Dense {
-    /// `sums[..] = W[rows, :] x` for the rows of one band.
+    /// `sums[..] = W[rows, :] x` for the rows of one band; `weights` is the whole matrix.
     #[inline(always)]
-    pub(crate) fn multiply_vector<S: Simd>(
+    pub(crate) fn multiply_vector<S: Simd, W: Stored>(
         &self,
         simd: S,
         band: usize,
+        weights: &[W],
         x: &[f32],
         sums: &mut [f32],
     ) {
-        let k = self.shape[1];
-        let mut row = self.bands[band].start;
-        let end = self.bands[band].end;
+        let k = self.bands.shape()[1];
+        let Range {
+            start: mut row,
+            end,
+        } = self.bands.rows(band);
         let mut sums = sums.iter_mut();
         while row < end {
             let count = if row + 4 <= end { 4 } else { 1 };
-            let weights = &self.values[row * k..(row + count) * k];
+            let weights = &weights[row * k..(row + count) * k];
             let part = if count == 4 {
-                dot::<S, 4>(simd, weights, x)
+                dot::<S, W, 4>(simd, weights, x)
             } else {
-                let [sum] = dot::<S, 1>(simd, weights, x);
+                let [sum] = dot::<S, W, 1>(simd, weights, x);
                 [sum, 0.0, 0.0, 0.0]
             };
             for (part, sum) in part[..count].iter().zip(&mut sums) {
@@ -133,7 +134,7 @@ impl Dense {
 
 /// The products of `R` rows of weights with `x`.
 #[inline(always)]
-fn dot<S: Simd, const R: usize>(simd: S, weights: &[f32], x: &[f32]) -> [f32; R] {
+fn dot<S: Simd, W: Stored, const R: usize>(simd: S, weights: &[W], x: &[f32]) -> [f32; R] {
     let k = x.len();
     assert!(weights.len() == R * k);
     let lanes = S::F32_LANES;
@@ -146,7 +147,7 @@ fn dot<S: Simd, const R: usize>(simd: S, weights: &[f32], x: &[f32]) -> [f32; R]
             unsafe {
                 let v = load::<S>(x.as_ptr().add(at));
                 for row in 0..R {
-                    let w = load::<S>(weights.as_ptr().add(row * k + at));
+                    let w = W::load(simd, weights.as_ptr().add(row * k + at));
                     acc[row][half] = simd.mul_add_e_f32s(w, v, acc[row][half]);
                 }
             }
@@ -156,52 +157,52 @@ fn dot<S: Simd, const R: usize>(simd: S, weights: &[f32], x: &[f32]) -> [f32; R]
     for row in 0..R {
         sums[row] = simd.reduce_sum_f32s(simd.add_f32s(acc[row][0], acc[row][1]));
         for at in whole..k {
-            sums[row] += weights[row * k + at] * x[at];
+            sums[row] += weights[row * k + at].widen() * x[at];
         }
     }
     sums
 }
 
-impl TileProduct for Dense {
-    fn shape(&self) -> [usize; 2] {
-        self.shape
-    }
-
-    fn bands(&self) -> &[Range<usize>] {
+impl Banded for Dense {
+    fn bands(&self) -> &Bands {
         &self.bands
     }
 
+    fn longest_part(&self) -> usize {
+        GROUP * self.bands.shape()[1]
+    }
+}
+
+impl TileProduct for Dense {
     fn vectors(&self, isa: Isa) -> usize {
         if isa == Isa::Avx2 { 2 } else { 4 }
     }
 
     #[inline(always)]
-    unsafe fn multiply<S: Simd, const T: usize>(
-        &self,
-        simd: S,
-        band: usize,
-        x: *const f32,
-        sums: Sums,
-    ) {
-        let Sums {
-            out: sums, stride, ..
-        } = sums;
-        let k = self.shape[1];
-        let rows = self.bands[band].clone();
+    unsafe fn multiply<S: Simd, const T: usize>(&self, simd: S, part: Part<'_, '_>) {
+        let Part {
+            band,
+            weights,
+            x,
+            sums,
+        } = part;
+        let sums = sums.of_panel(0, 1);
+        let k = self.bands.shape()[1];
+        let rows = self.bands.rows(band);
         for first in rows.clone().step_by(GROUP) {
             let count = GROUP.min(rows.end - first);
-            let value = self.values[first * k..(first + count) * k].as_ptr();
+            let value = weights.of(first * k..(first + count) * k).as_ptr();
             // SAFETY: the rows of the band are the caller's, and the values of `count` rows
             // follow each other.
             unsafe {
-                let sums = sums.add((first - rows.start) * stride);
+                let nth = first - rows.start;
                 match count {
-                    1 => Self::multiply_rows::<S, T, 1>(k, simd, value, x, sums, stride),
-                    2 => Self::multiply_rows::<S, T, 2>(k, simd, value, x, sums, stride),
-                    3 => Self::multiply_rows::<S, T, 3>(k, simd, value, x, sums, stride),
-                    4 => Self::multiply_rows::<S, T, 4>(k, simd, value, x, sums, stride),
-                    5 => Self::multiply_rows::<S, T, 5>(k, simd, value, x, sums, stride),
-                    _ => Self::multiply_rows::<S, T, 6>(k, simd, value, x, sums, stride),
+                    1 => Self::multiply_rows::<S, T, 1>(k, simd, value, x, sums, nth),
+                    2 => Self::multiply_rows::<S, T, 2>(k, simd, value, x, sums, nth),
+                    3 => Self::multiply_rows::<S, T, 3>(k, simd, value, x, sums, nth),
+                    4 => Self::multiply_rows::<S, T, 4>(k, simd, value, x, sums, nth),
+                    5 => Self::multiply_rows::<S, T, 5>(k, simd, value, x, sums, nth),
+                    _ => Self::multiply_rows::<S, T, 6>(k, simd, value, x, sums, nth),
                 }
             }
         }
@@ -210,7 +211,7 @@ impl TileProduct for Dense {
 
 impl Slots for Dense {
     fn for_each_slot(&self, visit: &mut dyn FnMut(usize, usize, usize)) {
-        let [m, k] = self.shape;
+        let [m, k] = self.bands.shape();
         for row in 0..m {
             for column in 0..k {
                 let slot = row * k + column;
@@ -221,15 +222,7 @@ impl Slots for Dense {
         }
     }
 
-    fn values(&self) -> &[f32] {
-        &self.values
-    }
-
-    fn values_mut(&mut self) -> &mut [f32] {
-        &mut self.values
-    }
-
     fn bytes(&self) -> usize {
-        size_of_val(&self.bands[..]) + size_of_val(&self.values[..]) + size_of_val(&self.kept[..])
+        self.bands.bytes() + size_of_val(&self.kept[..])
     }
 }

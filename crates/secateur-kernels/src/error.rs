@@ -1,6 +1,7 @@
 //! Everything that can go wrong, with what to do about it.
 
 use crate::isa::Isa;
+use crate::values::Precision;
 
 /// The error of every fallible call of this crate. A call that returns one has changed nothing
 /// but, for a multiplication, the output buffer.
@@ -99,6 +100,24 @@ pub enum KernelError {
         keep: usize,
         /// What to do.
         remedy: &'static str,
+    },
+
+    /// A weight is finite, and would be infinite in the precision it is to be stored in.
+    #[error(
+        "the weight {value} at row {row}, column {column} is beyond the range of {precision}, which \
+         ends at {max}; scale the weights down, or store them as bf16 or f32"
+    )]
+    OutOfRange {
+        /// Row of the weight.
+        row: usize,
+        /// Column of the weight.
+        column: usize,
+        /// The weight.
+        value: f32,
+        /// The precision asked for.
+        precision: Precision,
+        /// The largest value of that precision.
+        max: f32,
     },
 
     /// The values given for an update stand at other places than the ones packed.

@@ -4,10 +4,10 @@
 //! number of vectors, missing columns zero. Columns never mix, so what a kernel computes in the
 //! missing ones is dropped.
 
-use pulp::Simd;
+use pulp::{Simd, WithSimd};
 
 use crate::epilogue::Epilogue;
-use crate::transpose::transpose;
+use crate::transpose::{transpose, transpose_raw};
 use crate::vector::{load, store};
 
 /// How the dense operands of a multiplication lie in memory.
@@ -31,45 +31,61 @@ pub(crate) struct Columns {
     pub(crate) of: usize,
 }
 
-/// Copies `columns` of `x` into `tile`, `[k][width]`, with a row of zeros after every `panel`
-/// rows where a panel is given.
-pub(crate) fn pack_tile<S: Simd>(
-    simd: S,
-    x: &[f32],
-    k: usize,
-    layout: Layout,
-    columns: Columns,
-    panel: Option<usize>,
-    width: usize,
-    tile: &mut [f32],
-) {
-    let panel_rows = panel.unwrap_or(k);
-    let mut written = 0;
-    for first in (0..k).step_by(panel_rows) {
-        let rows = panel_rows.min(k - first);
-        let part = &mut tile[written..written + rows * width];
-        match layout {
-            Layout::FeatureMajor => {
-                for (row, out) in part.chunks_exact_mut(width).enumerate() {
-                    let from = (first + row) * columns.of + columns.start;
-                    out[..columns.count].copy_from_slice(&x[from..from + columns.count]);
-                    out[columns.count..].fill(0.0);
+/// Copies `columns` of `x`, `k` rows in `layout`, into `tile`, `[k][width]`.
+#[derive(Debug)]
+pub(crate) struct PackTile<'a> {
+    pub(crate) x: &'a [f32],
+    pub(crate) k: usize,
+    pub(crate) layout: Layout,
+    pub(crate) columns: Columns,
+    /// Rows after which a row of zeros follows, where there is to be one.
+    pub(crate) panel: Option<usize>,
+    pub(crate) width: usize,
+    pub(crate) tile: &'a mut [f32],
+}
+
+impl WithSimd for PackTile<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self {
+            x,
+            k,
+            layout,
+            columns,
+            panel,
+            width,
+            tile,
+        } = self;
+        let panel_rows = panel.unwrap_or(k);
+        let mut written = 0;
+        for first in (0..k).step_by(panel_rows) {
+            let rows = panel_rows.min(k - first);
+            let part = &mut tile[written..written + rows * width];
+            match layout {
+                Layout::FeatureMajor => {
+                    for (row, out) in part.chunks_exact_mut(width).enumerate() {
+                        let from = (first + row) * columns.of + columns.start;
+                        out[..columns.count].copy_from_slice(&x[from..from + columns.count]);
+                        out[columns.count..].fill(0.0);
+                    }
+                }
+                Layout::BatchMajor => {
+                    if columns.count < width {
+                        part.fill(0.0);
+                    }
+                    let from = &x[columns.start * k + first..];
+                    transpose(simd, from, k, [columns.count, rows], part, width);
                 }
             }
-            Layout::BatchMajor => {
-                if columns.count < width {
-                    part.fill(0.0);
-                }
-                let from = &x[columns.start * k + first..];
-                transpose(simd, from, k, [columns.count, rows], part, width);
+            written += rows * width;
+            if panel.is_some() {
+                // The row that padding points at.
+                let zeros = panel_rows - rows + 1;
+                tile[written..written + zeros * width].fill(0.0);
+                written += zeros * width;
             }
-        }
-        written += rows * width;
-        if panel.is_some() {
-            // The row that padding points at.
-            let zeros = panel_rows - rows + 1;
-            tile[written..written + zeros * width].fill(0.0);
-            written += zeros * width;
         }
     }
 }
@@ -149,25 +165,13 @@ pub(crate) unsafe fn finish_band<S: Simd>(
             for column in 0..columns.count.div_ceil(16) {
                 let from = column * 16;
                 let count = 16.min(columns.count - from);
-                // SAFETY: `rows` rows of sums, `stride` apart, hold at least `from + count`
-                // floats; the slice ends with the last of them.
-                let source = unsafe {
-                    std::slice::from_raw_parts(sums.add(from), (rows - 1) * stride + count)
-                };
                 let at = (columns.start + from) * m + first;
-                // SAFETY: rows `start + from ..` of Y, from `first` on: `count` rows of `rows`
-                // floats `m` apart, ours alone. The slice spans also what lies between, which
-                // `transpose_raw` leaves alone.
+                // SAFETY: the rows of sums hold at least `from + count` floats, `stride` apart, and
+                // rows `start + from ..` of Y, from `first` on, `count` rows of `rows` floats `m`
+                // apart: ours alone, while others write what lies between.
                 unsafe {
-                    crate::transpose::transpose_raw(
-                        simd,
-                        source,
-                        stride,
-                        [rows, count],
-                        y.add(at),
-                        m,
-                    )
-                };
+                    transpose_raw(simd, sums.add(from), stride, [rows, count], y.add(at), m);
+                }
             }
         }
     }

@@ -8,11 +8,13 @@ use std::ops::Range;
 
 use pulp::Simd;
 
+use crate::bands::{Banded, Bands};
 use crate::csr::Csr;
 use crate::isa::Isa;
-use crate::slots::Slots;
-use crate::tile::{Sums, TileProduct, bands};
-use crate::vector::{load, store};
+use crate::size::Size;
+use crate::slots::{Slots, Unpacked};
+use crate::tile::{Part, TileProduct};
+use crate::vector::load;
 
 /// Rows taken together.
 const GROUP: usize = 4;
@@ -29,64 +31,70 @@ const BAND: usize = 256;
 /// A matrix in four-row lists.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Lists {
-    shape: [usize; 2],
     width: usize,
-    bands: Vec<Range<usize>>,
-    /// By band: where its indices and values begin; one more at the end.
+    bands: Bands,
+    /// By band, then panel: where its indices and values begin; one more at the end.
     starts: Vec<(usize, usize)>,
     /// By band, panel and group: the length of each list.
     lengths: Vec<[u8; LISTS]>,
-    /// Column within its panel.
+    /// Column within its panel. To each belongs one value for each row of its subset, first row
+    /// first.
     indices: Vec<u8>,
-    /// For each index, one value for each row of its subset, first row first.
-    values: Vec<f32>,
+}
+
+/// What four rows have in a column.
+#[derive(Debug, Clone, Copy, Default)]
+struct Column {
+    /// The rows that have a weight, the first as the lowest bit.
+    subset: u8,
+    /// Their entries.
+    entries: [u32; GROUP],
+}
+
+/// How the rows of `csr` are cut.
+fn bands_of(csr: &Csr) -> Bands {
+    Bands::by_weights(csr, GROUP, BAND)
 }
 
 impl Lists {
-    /// Packs `csr` into panels of `width` columns, at most [`MAX_PANEL`].
-    pub(crate) fn pack(csr: &Csr, width: usize) -> Self {
-        let [m, k] = csr.shape();
+    /// Packs `csr` into panels of `width` columns, at most [`MAX_PANEL`], and appends the entry of
+    /// each slot to `slots`.
+    pub(crate) fn pack(csr: &Csr, width: usize, slots: &mut Vec<u32>) -> Self {
         let mut lists = Self {
-            shape: [m, k],
             width: width.clamp(1, MAX_PANEL),
-            bands: bands(|row| csr.row_nnz(row) + 1, m, GROUP, BAND),
+            bands: bands_of(csr),
             starts: Vec::new(),
             lengths: Vec::new(),
             indices: Vec::new(),
-            values: Vec::with_capacity(csr.nnz()),
         };
-        // The weights of four rows, spread out; `member` says which are stored.
-        let mut spread = vec![[0.0; GROUP]; k];
-        let mut member = vec![0_u8; k];
-        let mut groups = Vec::new();
-        for band in lists.bands.clone() {
-            lists.starts.push((lists.indices.len(), lists.values.len()));
-            groups.clear();
-            for first in band.clone().step_by(GROUP) {
-                member.fill(0);
-                for row in first..(first + GROUP).min(band.end) {
-                    for (column, value) in csr.row(row) {
-                        member[column] |= 1 << (row - first);
-                        spread[column][row - first] = value;
+        slots.reserve(csr.nnz());
+        let mut columns = vec![Column::default(); lists.width];
+        let bands: Vec<Range<usize>> = lists.bands.iter().collect();
+        for band in bands {
+            let mut unpacked = Unpacked::new(csr, band.clone());
+            for panel in 0..lists.panel_count() {
+                lists.starts.push((lists.indices.len(), slots.len()));
+                let first = panel * lists.width;
+                for group in (0..band.len()).step_by(GROUP) {
+                    for row in group..(group + GROUP).min(band.len()) {
+                        for entry in unpacked.take(row, first + lists.width) {
+                            let column = &mut columns[csr.indices()[entry] as usize - first];
+                            column.subset |= 1 << (row - group);
+                            column.entries[row - group] = entry as u32;
+                        }
                     }
-                }
-                groups.push((member.clone(), spread.clone()));
-            }
-            for first in (0..k).step_by(lists.width) {
-                let last = (first + lists.width).min(k);
-                for (member, spread) in &groups {
-                    lists.pack_group(first..last, member, spread);
+                    lists.pack_group(&mut columns, slots);
                 }
             }
         }
-        lists.starts.push((lists.indices.len(), lists.values.len()));
+        lists.starts.push((lists.indices.len(), slots.len()));
         lists
     }
 
-    /// Bytes of `csr` when packed.
-    pub(crate) fn bytes_of(csr: &Csr, width: usize) -> usize {
+    /// The size of `csr` when packed.
+    pub(crate) fn size_of(csr: &Csr, width: usize) -> Size {
         let [m, k] = csr.shape();
-        let bands = bands(|row| csr.row_nnz(row) + 1, m, GROUP, BAND);
+        let bands = bands_of(csr);
         let mut indices = 0;
         // The last group that was seen to have a weight in each column.
         let mut seen = vec![usize::MAX; k];
@@ -100,31 +108,54 @@ impl Lists {
             }
         }
         let panels = k.div_ceil(width.clamp(1, MAX_PANEL));
-        size_of_val(&bands[..])
-            + (bands.len() + 1) * size_of::<(usize, usize)>()
+        let structure = bands.bytes()
+            + (bands.count() * panels + 1) * size_of::<(usize, usize)>()
             + m.div_ceil(GROUP) * panels * LISTS
-            + indices
-            + csr.nnz() * size_of::<f32>()
+            + indices;
+        Size {
+            structure,
+            slots: csr.nnz(),
+        }
     }
 
-    fn pack_group(&mut self, columns: Range<usize>, member: &[u8], spread: &[[f32; GROUP]]) {
-        let mut lengths = [0; LISTS];
-        for subset in 1..=LISTS as u8 {
-            for column in columns.clone().filter(|&column| member[column] == subset) {
-                lengths[usize::from(subset) - 1] += 1;
-                self.indices.push((column - columns.start) as u8);
-                self.values.extend(
-                    (0..GROUP)
-                        .filter(|row| subset >> row & 1 == 1)
-                        .map(|row| spread[column][row]),
-                );
-            }
+    /// Appends one group's part of a panel, and empties its columns.
+    fn pack_group(&mut self, columns: &mut [Column], slots: &mut Vec<u32>) {
+        let mut lengths = [0; LISTS + 1];
+        for column in &*columns {
+            lengths[usize::from(column.subset)] += 1_u8;
         }
+        // Where the next index and value of each list go.
+        let mut next = [(0, 0); LISTS + 1];
+        let mut end = (self.indices.len(), slots.len());
+        for (subset, next) in next.iter_mut().enumerate().skip(1) {
+            *next = end;
+            let length = usize::from(lengths[subset]);
+            end = (
+                end.0 + length,
+                end.1 + length * subset.count_ones() as usize,
+            );
+        }
+        self.indices.resize(end.0, 0);
+        slots.resize(end.1, 0);
+        for (at, column) in columns.iter_mut().enumerate() {
+            if column.subset == 0 {
+                continue;
+            }
+            let (index, slot) = &mut next[usize::from(column.subset)];
+            self.indices[*index] = at as u8;
+            *index += 1;
+            for row in (0..GROUP).filter(|row| column.subset >> row & 1 == 1) {
+                slots[*slot] = column.entries[row];
+                *slot += 1;
+            }
+            column.subset = 0;
+        }
+        let [_, lengths @ ..] = lengths;
         self.lengths.push(lengths);
     }
 
     fn panel_count(&self) -> usize {
-        self.shape[1].div_ceil(self.width)
+        self.bands.shape()[1].div_ceil(self.width)
     }
 }
 
@@ -165,68 +196,57 @@ unsafe fn add_list<S: Simd, const T: usize, const SUBSET: usize>(
     }
 }
 
-impl TileProduct for Lists {
-    fn shape(&self) -> [usize; 2] {
-        self.shape
-    }
-
-    fn bands(&self) -> &[Range<usize>] {
+impl Banded for Lists {
+    fn bands(&self) -> &Bands {
         &self.bands
     }
 
+    fn longest_part(&self) -> usize {
+        let parts = self.starts.windows(2);
+        parts.map(|part| part[1].1 - part[0].1).max().unwrap_or(0)
+    }
+}
+
+impl TileProduct for Lists {
     fn vectors(&self, isa: Isa) -> usize {
         // Four rows of accumulators, the vectors of X and a weight have to fit the registers.
         if isa == Isa::Avx2 { 2 } else { 4 }
     }
 
     #[inline(always)]
-    unsafe fn multiply<S: Simd, const T: usize>(
-        &self,
-        simd: S,
-        band: usize,
-        x: *const f32,
-        sums: Sums,
-    ) {
+    unsafe fn multiply<S: Simd, const T: usize>(&self, simd: S, part: Part<'_, '_>) {
+        let Part {
+            band,
+            weights,
+            x,
+            sums,
+        } = part;
         let width = T * S::F32_LANES;
         let panels = self.panel_count();
-        let rows = self.bands[band].len();
-        let groups = rows.div_ceil(GROUP);
+        let rows = self.bands.rows(band);
+        let groups = rows.len().div_ceil(GROUP);
         // Bands but the last are whole groups, so the groups before this band are known.
-        let before = self.bands[band].start / GROUP * panels;
-        let (start, end) = (self.starts[band], self.starts[band + 1]);
-        let mut index = self.indices[start.0..end.0].as_ptr();
-        let mut value = self.values[start.1..end.1].as_ptr();
+        let before = rows.start / GROUP * panels;
         let mut lengths = self.lengths[before..before + groups * panels].iter();
         for panel in 0..panels {
+            let at = band * panels + panel;
+            let (start, end) = (self.starts[at], self.starts[at + 1]);
+            let mut index = self.indices[start.0..end.0].as_ptr();
+            let mut value = weights.of(start.1..end.1).as_ptr();
             // SAFETY: the panel begins within the tile.
             let x = unsafe { x.add(panel * self.width * width) };
-            let (to, stride) = if panel + 1 < panels {
-                (sums.carry, width)
-            } else {
-                (sums.out, sums.stride)
-            };
+            let sums = sums.of_panel(panel, panels);
             for group in 0..groups {
                 let Some(lengths) = lengths.next() else {
                     return;
                 };
-                let members = GROUP.min(rows - group * GROUP);
+                let members = GROUP.min(rows.len() - group * GROUP);
                 // SAFETY: `members` rows of sums from `group * GROUP` on are the caller's; the
-                // lengths of a band count exactly its indices and values, each index a column of
+                // lengths of a panel count exactly its indices and values, each index a column of
                 // its panel, and lists of rows past the last are empty.
                 unsafe {
-                    let from = sums.carry.add(group * GROUP * width);
-                    let to = to.add(group * GROUP * stride);
-                    let mut acc = [[simd.splat_f32s(0.0); T]; GROUP];
-                    if panel > 0 {
-                        for row in 0..GROUP {
-                            if row < members {
-                                for t in 0..T {
-                                    acc[row][t] =
-                                        load::<S>(from.add(row * width + t * S::F32_LANES));
-                                }
-                            }
-                        }
-                    }
+                    let nth = group * GROUP;
+                    let mut acc = sums.load::<S, T, GROUP>(simd, nth, members);
                     macro_rules! add {
                         ($($subset:literal)*) => {$(
                             add_list::<S, T, $subset>(
@@ -235,13 +255,7 @@ impl TileProduct for Lists {
                         )*};
                     }
                     add!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
-                    for row in 0..GROUP {
-                        if row < members {
-                            for t in 0..T {
-                                store::<S>(to.add(row * stride + t * S::F32_LANES), acc[row][t]);
-                            }
-                        }
-                    }
+                    sums.store::<S, T, GROUP>(nth, acc, members);
                 }
             }
         }
@@ -252,7 +266,7 @@ impl Slots for Lists {
     fn for_each_slot(&self, visit: &mut dyn FnMut(usize, usize, usize)) {
         let mut lengths = self.lengths.iter();
         let (mut index, mut slot) = (0, 0);
-        for band in &self.bands {
+        for band in self.bands.iter() {
             for panel in 0..self.panel_count() {
                 for (first, lengths) in band.clone().step_by(GROUP).zip(&mut lengths) {
                     for (subset, &length) in (1..).zip(lengths) {
@@ -270,19 +284,10 @@ impl Slots for Lists {
         }
     }
 
-    fn values(&self) -> &[f32] {
-        &self.values
-    }
-
-    fn values_mut(&mut self) -> &mut [f32] {
-        &mut self.values
-    }
-
     fn bytes(&self) -> usize {
-        size_of_val(&self.bands[..])
+        self.bands.bytes()
             + size_of_val(&self.starts[..])
             + size_of_val(&self.lengths[..])
             + size_of_val(&self.indices[..])
-            + size_of_val(&self.values[..])
     }
 }

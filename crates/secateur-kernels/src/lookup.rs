@@ -15,10 +15,13 @@
 
 use std::ops::Range;
 
+use crate::bands::{Banded, Bands};
 use crate::csr::Csr;
 use crate::isa::Isa;
-use crate::slots::Slots;
-use crate::tile::bands;
+use crate::size::Size;
+use crate::slots::{PADDING as NO_ENTRY, Slots, Unpacked};
+use crate::values::{Weights, with_stored};
+use crate::vector_product::{VectorPart, VectorProduct};
 
 #[cfg(target_arch = "x86_64")]
 mod vbmi;
@@ -86,15 +89,13 @@ struct Indices([u8; GROUP]);
 /// A matrix for lookup in registers.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Lookup {
-    shape: [usize; 2],
-    bands: Vec<Range<usize>>,
+    bands: Bands,
     /// By band, then chunk; one more at the end.
     starts: Vec<Start>,
     runs: Vec<Run>,
     blocks: Vec<Block>,
+    /// Each has values by step and lane.
     indices: Vec<Indices>,
-    /// By group, step and lane.
-    values: Vec<f32>,
 }
 
 /// Byte of the index vector that drives `step` of `lane`: the order in which interleaving the
@@ -103,39 +104,42 @@ const fn index_byte(step: usize, lane: usize) -> usize {
     lane / 4 * 16 + step * 4 + lane % 4
 }
 
+/// How the rows of `csr` are cut.
+fn bands_of(csr: &Csr) -> Bands {
+    Bands::by_weights(csr, BLOCK, BAND)
+}
+
 impl Lookup {
-    /// Packs `csr`.
-    pub(crate) fn pack(csr: &Csr) -> Self {
-        let [m, k] = csr.shape();
+    /// Packs `csr` and appends the entry of each slot to `slots`.
+    pub(crate) fn pack(csr: &Csr, slots: &mut Vec<u32>) -> Self {
         let mut lookup = Self {
-            shape: [m, k],
-            bands: bands(|row| csr.row_nnz(row) + 1, m, BLOCK, BAND),
+            bands: bands_of(csr),
             starts: Vec::new(),
             runs: Vec::new(),
             blocks: Vec::new(),
             indices: Vec::new(),
-            values: Vec::new(),
         };
-        for band in lookup.bands.clone() {
-            let mut next: Vec<usize> = band.clone().map(|row| csr.starts()[row]).collect();
-            for chunk in 0..k.div_ceil(CHUNK) {
+        let bands: Vec<Range<usize>> = lookup.bands.iter().collect();
+        for band in bands {
+            let mut unpacked = Unpacked::new(csr, band);
+            for chunk in 0..lookup.chunks() {
                 lookup.starts.push(lookup.end());
-                lookup.pack_chunk(csr, &band, chunk, &mut next);
+                lookup.pack_chunk(csr, chunk, &mut unpacked, slots);
             }
         }
         lookup.starts.push(lookup.end());
         lookup
     }
 
-    /// Bytes of `csr` when packed.
-    pub(crate) fn bytes_of(csr: &Csr) -> usize {
-        let [m, k] = csr.shape();
-        let bands = bands(|row| csr.row_nnz(row) + 1, m, BLOCK, BAND);
+    /// The size of `csr` when packed.
+    pub(crate) fn size_of(csr: &Csr) -> Size {
+        let chunks = csr.shape()[1].div_ceil(CHUNK);
+        let bands = bands_of(csr);
         let (mut runs, mut blocks, mut groups) = (0, 0, 0);
-        for band in &bands {
-            let mut next: Vec<usize> = band.clone().map(|row| csr.starts()[row]).collect();
-            for chunk in 0..k.div_ceil(CHUNK) {
-                let plans = Plan::of_chunk(csr, band, chunk, &mut next);
+        for band in bands.iter() {
+            let mut unpacked = Unpacked::new(csr, band);
+            for chunk in 0..chunks {
+                let plans = Plan::of_chunk(chunk, &mut unpacked);
                 runs += plans.chunk_by(|a, b| a.groups == b.groups).count();
                 blocks += plans.len();
                 groups += plans
@@ -145,16 +149,26 @@ impl Lookup {
                     .sum::<usize>();
             }
         }
-        size_of_val(&bands[..])
-            + (bands.len() * k.div_ceil(CHUNK) + 1) * size_of::<Start>()
+        let structure = bands.bytes()
+            + (bands.count() * chunks + 1) * size_of::<Start>()
             + runs * size_of::<Run>()
             + blocks * size_of::<Block>()
-            + groups * (size_of::<Indices>() + GROUP * size_of::<f32>())
+            + groups * size_of::<Indices>();
+        Size {
+            structure,
+            slots: groups * GROUP,
+        }
     }
 
-    fn pack_chunk(&mut self, csr: &Csr, band: &Range<usize>, chunk: usize, next: &mut [usize]) {
+    fn pack_chunk(
+        &mut self,
+        csr: &Csr,
+        chunk: usize,
+        unpacked: &mut Unpacked<'_>,
+        slots: &mut Vec<u32>,
+    ) {
         let open = self.runs.len();
-        for plan in Plan::of_chunk(csr, band, chunk, next) {
+        for plan in Plan::of_chunk(chunk, unpacked) {
             let [first, mixed, second] = plan.groups;
             match self.runs[open..].last_mut() {
                 Some(run) if [run.first, run.mixed, run.second] == plan.groups => run.blocks += 1,
@@ -165,16 +179,16 @@ impl Lookup {
                     blocks: 1,
                 }),
             }
-            self.pack_block(csr, chunk, &plan);
+            self.pack_block(csr, chunk, &plan, slots);
         }
     }
 
-    fn pack_block(&mut self, csr: &Csr, chunk: usize, plan: &Plan) {
+    fn pack_block(&mut self, csr: &Csr, chunk: usize, plan: &Plan, slots: &mut Vec<u32>) {
         let base = self.indices.len();
         let groups: usize = plan.groups.iter().map(|&groups| usize::from(groups)).sum();
         self.indices
             .resize(base + groups, Indices([PADDING; GROUP]));
-        self.values.resize((base + groups) * GROUP, 0.0);
+        slots.resize((base + groups) * GROUP, NO_ENTRY);
         let mut block = Block {
             place: [0; BLOCK],
             split: [0; LANES],
@@ -188,7 +202,7 @@ impl Lookup {
                 let (group, step) = (base + step / STEPS, step % STEPS);
                 let column = csr.indices()[entry] as usize - chunk * CHUNK;
                 self.indices[group].0[index_byte(step, lane)] = column as u8;
-                self.values[group * GROUP + step * LANES + lane] = csr.values()[entry];
+                slots[group * GROUP + step * LANES + lane] = entry as u32;
             }
         }
         self.blocks.push(block);
@@ -203,76 +217,37 @@ impl Lookup {
     }
 
     fn chunks(&self) -> usize {
-        self.shape[1].div_ceil(CHUNK)
+        self.bands.shape()[1].div_ceil(CHUNK)
     }
 
-    /// `[m, k]`.
-    pub(crate) fn shape(&self) -> [usize; 2] {
-        self.shape
-    }
-
-    /// Rows of each band, all but the last whole blocks.
-    pub(crate) fn bands(&self) -> &[Range<usize>] {
-        &self.bands
-    }
-
-    /// Floats that [`prepare`](Self::prepare) fills.
-    pub(crate) fn prepared_len(&self) -> usize {
-        self.chunks() * CHUNK
-    }
-
-    /// Turns a vector into planes of bytes. False where the plain path has to be taken: the
-    /// vector is not finite, or `isa` has no byte permutes.
-    pub(crate) fn prepare(&self, isa: Isa, x: &[f32], planes: &mut [f32]) -> bool {
-        #[cfg(target_arch = "x86_64")]
-        if isa == Isa::Avx512Vbmi && isa.is_available() {
-            let whole = x.len() / CHUNK * CHUNK;
-            let mut last = [0.0; CHUNK];
-            last[..x.len() - whole].copy_from_slice(&x[whole..]);
-            let (planes, rest) = planes.split_at_mut(whole);
-            // SAFETY: the processor has been asked; both slices have whole chunks.
-            return unsafe {
-                vbmi::planes(&x[..whole], planes)
-                    && (rest.is_empty() || vbmi::planes(&last, &mut rest[..CHUNK]))
-            };
-        }
-        let _ = (isa, x, planes);
-        false
-    }
-
-    /// Adds the product of a band to `sums`, whole blocks of rows, from prepared planes.
-    pub(crate) fn add_prepared(&self, band: usize, planes: &[f32], sums: &mut [f32]) {
-        assert!(planes.len() >= self.prepared_len());
-        assert!(sums.len() >= self.bands[band].len().next_multiple_of(BLOCK));
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: `prepare` returned true, so the processor has the instructions; the lengths
-        // were asserted.
-        unsafe {
-            vbmi::add_band(self, band, planes, sums);
-        }
+    /// The slots of one chunk of a band.
+    fn slots_of(&self, band: usize, chunk: usize) -> Range<usize> {
+        let at = band * self.chunks() + chunk;
+        self.starts[at].group * GROUP..self.starts[at + 1].group * GROUP
     }
 
     /// Adds the product of a band to `sums`, one weight at a time.
-    pub(crate) fn add_plain(&self, band: usize, x: &[f32], sums: &mut [f32]) {
-        let first = self.bands[band].start;
-        self.visit_band(band, &mut |row, column, slot| {
-            sums[row - first] += self.values[slot] * x[column];
-        });
+    fn add_plain(&self, band: usize, weights: &mut Weights<'_>, x: &[f32], sums: &mut [f32]) {
+        let first = self.bands.rows(band).start;
+        for chunk in 0..self.chunks() {
+            let slots = self.slots_of(band, chunk);
+            let weights = weights.of(slots.clone());
+            self.visit_chunk(band, chunk, &mut |row, column, slot| {
+                sums[row - first] += weights[slot - slots.start] * x[column];
+            });
+        }
     }
 
-    fn visit_band(&self, band: usize, visit: &mut impl FnMut(usize, usize, usize)) {
-        let chunks = self.chunks();
-        for chunk in 0..chunks {
-            let start = self.starts[band * chunks + chunk];
-            let end = self.starts[band * chunks + chunk + 1];
-            let (mut at, mut group) = (start.block, start.group);
-            for run in &self.runs[start.run..end.run] {
-                let groups = usize::from(run.first + run.mixed + run.second);
-                for _ in 0..run.blocks {
-                    self.visit_block(band, chunk, &self.blocks[at], group..group + groups, visit);
-                    at += 1;
-                    group += groups;
-                }
+    fn visit_chunk(&self, band: usize, chunk: usize, visit: &mut impl FnMut(usize, usize, usize)) {
+        let at = band * self.chunks() + chunk;
+        let (start, end) = (self.starts[at], self.starts[at + 1]);
+        let (mut at, mut group) = (start.block, start.group);
+        for run in &self.runs[start.run..end.run] {
+            let groups = usize::from(run.first + run.mixed + run.second);
+            for _ in 0..run.blocks {
+                self.visit_block(band, chunk, &self.blocks[at], group..group + groups, visit);
+                at += 1;
+                group += groups;
             }
         }
     }
@@ -289,7 +264,7 @@ impl Lookup {
         for (row, &place) in block.place.iter().enumerate() {
             rows[usize::from(place)] = row;
         }
-        let first = self.bands[band].start + usize::from(block.block) * BLOCK;
+        let first = self.bands.rows(band).start + usize::from(block.block) * BLOCK;
         for lane in 0..LANES {
             let steps = groups.len() * STEPS;
             for step in 0..steps {
@@ -318,21 +293,12 @@ struct Plan {
 }
 
 impl Plan {
-    /// The plans of a chunk of a band, in the order of storage; `next` holds each row's first
-    /// entry not yet planned.
-    fn of_chunk(csr: &Csr, band: &Range<usize>, chunk: usize, next: &mut [usize]) -> Vec<Self> {
-        let last = (chunk + 1) * CHUNK;
-        let entries: Vec<Range<usize>> = (0..band.len())
-            .map(|row| {
-                let end = csr.starts()[band.start + row + 1];
-                let inside = csr.indices()[next[row]..end]
-                    .partition_point(|&column| (column as usize) < last);
-                let range = next[row]..next[row] + inside;
-                next[row] = range.end;
-                range
-            })
+    /// The plans of a chunk of a band, in the order of storage.
+    fn of_chunk(chunk: usize, unpacked: &mut Unpacked<'_>) -> Vec<Self> {
+        let entries: Vec<Range<usize>> = (0..unpacked.rows())
+            .map(|row| unpacked.take(row, (chunk + 1) * CHUNK))
             .collect();
-        let mut plans: Vec<Self> = (0..band.len().div_ceil(BLOCK))
+        let mut plans: Vec<Self> = (0..entries.len().div_ceil(BLOCK))
             .filter_map(|block| Self::new(block, &entries))
             .collect();
         plans.sort_by_key(|plan| (plan.groups, plan.block));
@@ -372,27 +338,82 @@ impl Plan {
     }
 }
 
+impl Banded for Lookup {
+    fn bands(&self) -> &Bands {
+        &self.bands
+    }
+
+    fn longest_part(&self) -> usize {
+        let parts = self.starts.windows(2);
+        let longest = parts.map(|part| part[1].group - part[0].group).max();
+        longest.unwrap_or(0) * GROUP
+    }
+}
+
+impl VectorProduct for Lookup {
+    fn prepared_len(&self) -> usize {
+        self.chunks() * CHUNK
+    }
+
+    /// Turns a vector into planes of bytes. False where the plain path has to be taken: the
+    /// vector is not finite, or `isa` has no byte permutes.
+    fn prepare(&self, isa: Isa, x: &[f32], planes: &mut [f32]) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        if isa == Isa::Avx512Vbmi && isa.is_available() {
+            let whole = x.len() / CHUNK * CHUNK;
+            let mut last = [0.0; CHUNK];
+            last[..x.len() - whole].copy_from_slice(&x[whole..]);
+            let (planes, rest) = planes.split_at_mut(whole);
+            // SAFETY: the processor has been asked; both slices have whole chunks.
+            return unsafe {
+                vbmi::planes(&x[..whole], planes)
+                    && (rest.is_empty() || vbmi::planes(&last, &mut rest[..CHUNK]))
+            };
+        }
+        let _ = (isa, x, planes);
+        false
+    }
+
+    fn sum(&self, _: Isa, part: VectorPart<'_, '_>) {
+        let VectorPart {
+            band,
+            weights,
+            x,
+            prepared,
+            sums,
+        } = part;
+        sums.fill(0.0);
+        let Some(planes) = prepared else {
+            self.add_plain(band, weights, x, sums);
+            return;
+        };
+        assert!(planes.len() >= self.prepared_len());
+        assert!(sums.len() >= self.bands.rows(band).len().next_multiple_of(BLOCK));
+        #[cfg(target_arch = "x86_64")]
+        with_stored!(weights.stored(), weights => {
+            // SAFETY: `prepare` returned true, so the processor has the instructions; the lengths
+            // were asserted.
+            unsafe { vbmi::add_band(self, band, weights, planes, sums) };
+        });
+    }
+}
+
 impl Slots for Lookup {
     fn for_each_slot(&self, visit: &mut dyn FnMut(usize, usize, usize)) {
-        for band in 0..self.bands.len() {
-            self.visit_band(band, &mut |row, column, slot| visit(row, column, slot));
+        for band in 0..self.bands.count() {
+            for chunk in 0..self.chunks() {
+                self.visit_chunk(band, chunk, &mut |row, column, slot| {
+                    visit(row, column, slot)
+                });
+            }
         }
     }
 
-    fn values(&self) -> &[f32] {
-        &self.values
-    }
-
-    fn values_mut(&mut self) -> &mut [f32] {
-        &mut self.values
-    }
-
     fn bytes(&self) -> usize {
-        size_of_val(&self.bands[..])
+        self.bands.bytes()
             + size_of_val(&self.starts[..])
             + size_of_val(&self.runs[..])
             + size_of_val(&self.blocks[..])
             + size_of_val(&self.indices[..])
-            + size_of_val(&self.values[..])
     }
 }

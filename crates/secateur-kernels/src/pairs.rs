@@ -13,11 +13,13 @@ use std::ops::Range;
 
 use pulp::Simd;
 
+use crate::bands::{Banded, Bands};
 use crate::csr::Csr;
 use crate::isa::Isa;
-use crate::slots::Slots;
-use crate::tile::{Sums, TileProduct, bands};
-use crate::vector::{load, store};
+use crate::size::Size;
+use crate::slots::{PADDING, Slots, Unpacked};
+use crate::tile::{Part, TileProduct};
+use crate::vector::load;
 
 /// Rows taken together.
 const PAIR: usize = 2;
@@ -41,22 +43,20 @@ struct Pair {
 /// A matrix that keeps at most `keep` weights in each group of `of` columns.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Pairs {
-    shape: [usize; 2],
     keep: usize,
     of: usize,
     /// Columns of a panel, whole groups.
     width: usize,
     /// Whether some index is that of the row of zeros, `width`.
     padded: bool,
-    bands: Vec<Range<usize>>,
+    bands: Bands,
     /// By band, then panel: where its indices begin; one more at the end.
     starts: Vec<usize>,
     /// By band, panel and order.
     pairs: Vec<Pair>,
-    /// Column within its panel: one a shared step, two any other.
+    /// Column within its panel: one a shared step, two any other. A step has two values, first row
+    /// first.
     indices: Vec<u8>,
-    /// Two a step, first row first.
-    values: Vec<f32>,
 }
 
 /// Columns of a panel for groups of `of`.
@@ -69,41 +69,39 @@ fn steps(columns: usize, keep: usize, of: usize) -> usize {
     columns / of * keep + keep.min(columns % of)
 }
 
+/// How the rows of `csr` are cut.
+fn bands_of(csr: &Csr) -> Bands {
+    Bands::by_rows(csr, PAIR, BAND)
+}
+
 impl Pairs {
     /// Packs `csr`, which has been checked to keep at most `keep` of every `of` columns, `of` at
-    /// most [`PANEL`].
-    pub(crate) fn pack(csr: &Csr, keep: usize, of: usize) -> Self {
-        let [m, k] = csr.shape();
+    /// most [`PANEL`], and appends the entry of each slot to `slots`.
+    pub(crate) fn pack(csr: &Csr, keep: usize, of: usize, slots: &mut Vec<u32>) -> Self {
         let mut packed = Self {
-            shape: [m, k],
             keep,
             of,
             width: panel_width(of),
             padded: false,
-            bands: bands(|_| 1, m, PAIR, BAND),
+            bands: bands_of(csr),
             starts: Vec::new(),
             pairs: Vec::new(),
             indices: Vec::new(),
-            values: Vec::new(),
         };
-        for band in packed.bands.clone() {
+        let mut plans = Vec::new();
+        let bands: Vec<Range<usize>> = packed.bands.iter().collect();
+        for band in bands {
+            let mut unpacked = Unpacked::new(csr, band.clone());
             for panel in 0..packed.panel_count() {
                 packed.starts.push(packed.indices.len());
-                let mut plans: Vec<Plan> = band
-                    .clone()
-                    .step_by(PAIR)
-                    .map(|row| packed.plan(csr, row, panel))
-                    .collect();
-                let mut order: Vec<usize> = (0..plans.len()).collect();
-                order.sort_by_key(|&nth| (plans[nth].shared, nth));
-                for nth in order {
-                    packed.pairs.push(Pair {
-                        shared: plans[nth].shared as u8,
-                        nth: nth as u8,
-                    });
-                    packed.padded |= plans[nth].padded;
-                    packed.indices.append(&mut plans[nth].indices);
-                    packed.values.append(&mut plans[nth].values);
+                let steps = packed.steps(panel);
+                plans.clear();
+                plans.extend((0..band.len()).step_by(PAIR).map(|row| {
+                    Plan::new(csr, &mut unpacked, row, (panel + 1) * packed.width, steps)
+                }));
+                plans.sort_by_key(|plan| (plan.shared, plan.nth));
+                for plan in &plans {
+                    packed.pack_pair(csr, plan, panel, slots);
                 }
             }
         }
@@ -111,145 +109,166 @@ impl Pairs {
         packed
     }
 
-    /// Bytes of `csr` when packed.
-    pub(crate) fn bytes_of(csr: &Csr, keep: usize, of: usize) -> usize {
+    /// The size of `csr` when packed.
+    pub(crate) fn size_of(csr: &Csr, keep: usize, of: usize) -> Size {
         let [m, k] = csr.shape();
         let width = panel_width(of);
-        let bands = bands(|_| 1, m, PAIR, BAND);
+        let bands = bands_of(csr);
         let panels = k.div_ceil(width);
-        let (mut indices, mut values) = (0, 0);
-        for row in (0..m).step_by(PAIR) {
+        let (mut indices, mut slots) = (0, 0);
+        for band in bands.iter() {
+            let mut unpacked = Unpacked::new(csr, band.clone());
             for panel in 0..panels {
                 let steps = steps(width.min(k - panel * width), keep, of);
-                values += 2 * steps;
-                indices += 2 * steps - shared_steps(csr, row, panel, width, steps);
+                for row in (0..band.len()).step_by(PAIR) {
+                    let plan = Plan::new(csr, &mut unpacked, row, (panel + 1) * width, steps);
+                    slots += PAIR * steps;
+                    indices += PAIR * steps - plan.shared;
+                }
             }
         }
-        size_of_val(&bands[..])
-            + (bands.len() * panels + 1) * size_of::<usize>()
+        let structure = bands.bytes()
+            + (bands.count() * panels + 1) * size_of::<usize>()
             + m.div_ceil(PAIR) * panels * size_of::<Pair>()
-            + indices
-            + values * size_of::<f32>()
+            + indices;
+        Size { structure, slots }
     }
 
-    /// The steps of the two rows from `row` on in a panel.
-    fn plan(&self, csr: &Csr, row: usize, panel: usize) -> Plan {
+    /// Appends the steps of two rows in a panel.
+    fn pack_pair(&mut self, csr: &Csr, plan: &Plan, panel: usize, slots: &mut Vec<u32>) {
+        let zero = self.width as u8;
+        let base = panel * self.width;
         let steps = self.steps(panel);
-        let first = entries(csr, row, panel, self.width);
-        let second = entries(csr, row + 1, panel, self.width);
-        let alone = row + 1 >= self.shape[0];
-        let mut plan = Plan {
-            shared: shared_steps(csr, row, panel, self.width, steps),
-            padded: first.len() < steps || (!alone && second.len() < steps),
-            indices: Vec::with_capacity(2 * steps),
-            values: Vec::with_capacity(2 * steps),
+        self.pairs.push(Pair {
+            shared: plan.shared as u8,
+            nth: plan.nth as u8,
+        });
+        let index = |entry: u32| match entry {
+            PADDING => zero,
+            entry => (csr.indices()[entry as usize] as usize - base) as u8,
         };
-        let zero = (self.width as u8, 0.0);
-        let weight = |entry: usize| {
-            let column = csr.indices()[entry] as usize - panel * self.width;
-            (column as u8, csr.values()[entry])
-        };
-        let (mut own, mut other) = (Vec::new(), Vec::new());
-        if alone {
+        let Some(second) = plan.second.clone() else {
             // The second sum is dropped, so the steps of a last row alone are all shared.
-            own.extend(first.map(weight));
-            own.resize(steps, zero);
-            for (index, value) in own {
-                plan.indices.push(index);
-                plan.values.extend([value, 0.0]);
+            let entries = plan.first.clone().map(|entry| entry as u32);
+            for entry in entries.chain(std::iter::repeat(PADDING)).take(steps) {
+                self.indices.push(index(entry));
+                slots.extend([entry, PADDING]);
             }
-            return plan;
-        }
-        let both = |column: u32, range: &Range<usize>| {
-            csr.indices()[range.clone()].binary_search(&column).ok()
+            self.padded |= plan.first.len() < steps;
+            return;
         };
-        for entry in first.clone() {
-            match both(csr.indices()[entry], &second) {
-                Some(at) => {
-                    let ((index, a), (_, b)) = (weight(entry), weight(second.start + at));
-                    plan.indices.push(index);
-                    plan.values.extend([a, b]);
+        self.padded |= plan.first.len().min(second.len()) < steps;
+        // The columns of one row only wait for those of both to be written.
+        let mut rest = [[PADDING; PANEL]; PAIR];
+        let mut counts = [0; PAIR];
+        merge(csr, plan.first.clone(), second, |first, second| {
+            match (first, second) {
+                (Some(first), Some(second)) => {
+                    self.indices.push(index(first));
+                    slots.extend([first, second]);
                 }
-                None => own.push(weight(entry)),
+                (Some(first), None) => {
+                    rest[0][counts[0]] = first;
+                    counts[0] += 1;
+                }
+                (None, second) => {
+                    rest[1][counts[1]] = second.unwrap_or(PADDING);
+                    counts[1] += 1;
+                }
+            }
+        });
+        // Where both rows have room left, padding is shared as well.
+        let own = counts[0].max(counts[1]);
+        for _ in 0..plan.shared - plan.common {
+            self.indices.push(zero);
+            slots.extend([PADDING; PAIR]);
+        }
+        for step in 0..own {
+            for rest in &rest {
+                self.indices.push(index(rest[step]));
+                slots.push(rest[step]);
             }
         }
-        other.extend(
-            second
-                .clone()
-                .filter(|&entry| both(csr.indices()[entry], &first).is_none())
-                .map(weight),
-        );
-        // Where both rows have room left, padding is shared as well.
-        let room = steps - first.len().max(second.len());
-        for _ in 0..room {
-            plan.indices.push(zero.0);
-            plan.values.extend([0.0, 0.0]);
-        }
-        let rest = own.len().max(other.len());
-        own.resize(rest, zero);
-        other.resize(rest, zero);
-        for ((index, a), (second, b)) in own.into_iter().zip(other) {
-            plan.indices.extend([index, second]);
-            plan.values.extend([a, b]);
-        }
-        plan
     }
 
     fn panel_count(&self) -> usize {
-        self.shape[1].div_ceil(self.width)
+        self.bands.shape()[1].div_ceil(self.width)
     }
 
     /// Steps of a pair in `panel`.
     fn steps(&self, panel: usize) -> usize {
-        let columns = self.width.min(self.shape[1] - panel * self.width);
+        let columns = self.width.min(self.bands.shape()[1] - panel * self.width);
         steps(columns, self.keep, self.of)
-    }
-
-    /// Where the values of `band` begin: two for each step of each pair before.
-    fn first_value(&self, band: usize) -> usize {
-        2 * self.pairs_of(band).0 * steps(self.shape[1], self.keep, self.of)
     }
 
     /// Pairs of the bands before `band`, and of `band`. Bands but the last are whole pairs.
     fn pairs_of(&self, band: usize) -> (usize, usize) {
-        let rows = &self.bands[band];
+        let rows = self.bands.rows(band);
         (rows.start / PAIR, rows.len().div_ceil(PAIR))
     }
 }
 
-/// What is stored for two rows in a panel.
+/// What two rows of a band have in a panel.
 struct Plan {
+    /// Which pair of its band this is.
+    nth: usize,
+    /// Columns that both rows keep.
+    common: usize,
+    /// Steps that share an index: these, and those that are padding in both rows.
     shared: usize,
-    padded: bool,
-    indices: Vec<u8>,
-    values: Vec<f32>,
+    /// Entries of the first row.
+    first: Range<usize>,
+    /// Of the second, where there is one.
+    second: Option<Range<usize>>,
 }
 
-/// Entries of `row` in a panel; none of a row past the last.
-fn entries(csr: &Csr, row: usize, panel: usize, width: usize) -> Range<usize> {
-    if row >= csr.shape()[0] {
-        return 0..0;
+impl Plan {
+    /// Takes the entries of the band's rows `row` and `row + 1` below column `end`.
+    fn new(csr: &Csr, unpacked: &mut Unpacked<'_>, row: usize, end: usize, steps: usize) -> Self {
+        let first = unpacked.take(row, end);
+        let second = (row + 1 < unpacked.rows()).then(|| unpacked.take(row + 1, end));
+        let (mut common, mut shared) = (0, steps);
+        if let Some(second) = second.clone() {
+            shared = steps - first.len().max(second.len());
+            merge(csr, first.clone(), second, |first, second| {
+                common += usize::from(first.is_some() && second.is_some());
+            });
+            shared += common;
+        }
+        Self {
+            nth: row / PAIR,
+            common,
+            shared,
+            first,
+            second,
+        }
     }
-    let (start, end) = (csr.starts()[row], csr.starts()[row + 1]);
-    let before = |column: usize| {
-        start + csr.indices()[start..end].partition_point(|&index| (index as usize) < column)
-    };
-    before(panel * width)..before((panel + 1) * width)
 }
 
-/// Of the `steps` of two rows in a panel, those that share an index.
-fn shared_steps(csr: &Csr, row: usize, panel: usize, width: usize, steps: usize) -> usize {
-    if row + 1 >= csr.shape()[0] {
-        return steps;
+/// Calls `visit` for every column that one of two rows keeps, ascending, with the entries there.
+fn merge(
+    csr: &Csr,
+    first: Range<usize>,
+    second: Range<usize>,
+    mut visit: impl FnMut(Option<u32>, Option<u32>),
+) {
+    let (mut a, mut b) = (first.start, second.start);
+    while a < first.end || b < second.end {
+        let column = |at: usize, end: usize| {
+            if at < end {
+                csr.indices()[at]
+            } else {
+                u32::MAX
+            }
+        };
+        let (left, right) = (column(a, first.end), column(b, second.end));
+        visit(
+            (left <= right).then_some(a as u32),
+            (right <= left).then_some(b as u32),
+        );
+        a += usize::from(left <= right);
+        b += usize::from(right <= left);
     }
-    let first = entries(csr, row, panel, width);
-    let second = entries(csr, row + 1, panel, width);
-    let columns = &csr.indices()[second.clone()];
-    let common = csr.indices()[first.clone()]
-        .iter()
-        .filter(|column| columns.binary_search(column).is_ok())
-        .count();
-    common + steps - first.len().max(second.len())
 }
 
 /// Adds `count` steps of two rows, each with its own column, or with one for both.
@@ -288,15 +307,21 @@ unsafe fn add_steps<S: Simd, const T: usize, const SHARED: bool>(
     }
 }
 
-impl TileProduct for Pairs {
-    fn shape(&self) -> [usize; 2] {
-        self.shape
-    }
-
-    fn bands(&self) -> &[Range<usize>] {
+impl Banded for Pairs {
+    fn bands(&self) -> &Bands {
         &self.bands
     }
 
+    fn longest_part(&self) -> usize {
+        let most = self.bands.tallest().div_ceil(PAIR) * PAIR;
+        most * (0..self.panel_count())
+            .map(|panel| self.steps(panel))
+            .max()
+            .unwrap_or(0)
+    }
+}
+
+impl TileProduct for Pairs {
     fn vectors(&self, _: Isa) -> usize {
         4
     }
@@ -306,31 +331,31 @@ impl TileProduct for Pairs {
     }
 
     #[inline(always)]
-    unsafe fn multiply<S: Simd, const T: usize>(
-        &self,
-        simd: S,
-        band: usize,
-        x: *const f32,
-        sums: Sums,
-    ) {
+    unsafe fn multiply<S: Simd, const T: usize>(&self, simd: S, part: Part<'_, '_>) {
+        let Part {
+            band,
+            weights,
+            x,
+            sums,
+        } = part;
         let width = T * S::F32_LANES;
         let panels = self.panel_count();
-        let rows = self.bands[band].len();
+        let rows = self.bands.rows(band).len();
         let (before, count) = self.pairs_of(band);
-        let mut value = self.values[self.first_value(band)..].as_ptr();
+        // Every pair before has two values for each step of each panel.
+        let mut slot = PAIR * before * steps(self.bands.shape()[1], self.keep, self.of);
         let panel_rows = self.width + usize::from(self.padded);
         for panel in 0..panels {
             let steps = self.steps(panel);
             let at = band * panels + panel;
             let mut index = self.indices[self.starts[at]..self.starts[at + 1]].as_ptr();
+            let slots = PAIR * steps * count;
+            let mut value = weights.of(slot..slot + slots).as_ptr();
+            slot += slots;
             let first = before * panels + panel * count;
             // SAFETY: every panel before this one has `panel_rows` rows of the tile.
             let x = unsafe { x.add(panel * panel_rows * width) };
-            let (to, stride) = if panel + 1 < panels {
-                (sums.carry, width)
-            } else {
-                (sums.out, sums.stride)
-            };
+            let sums = sums.of_panel(panel, panels);
             for pair in &self.pairs[first..first + count] {
                 let row = usize::from(pair.nth) * PAIR;
                 let shared = usize::from(pair.shared);
@@ -339,33 +364,12 @@ impl TileProduct for Pairs {
                 // column of the panel or the row of zeros behind it, so its vectors lie in the
                 // tile; rows of sums are touched only below the rows of the band.
                 unsafe {
-                    let from = sums.carry.add(row * width);
-                    let to = to.add(row * stride);
-                    // Constant subscripts only: the sums have to stay in registers.
-                    let mut acc = [[simd.splat_f32s(0.0); T]; PAIR];
-                    if panel > 0 {
-                        for member in 0..PAIR {
-                            if row + member < rows {
-                                for t in 0..T {
-                                    acc[member][t] =
-                                        load::<S>(from.add(member * width + t * S::F32_LANES));
-                                }
-                            }
-                        }
-                    }
+                    let members = PAIR.min(rows - row);
+                    let mut acc = sums.load::<S, T, PAIR>(simd, row, members);
                     add_steps::<S, T, true>(simd, shared, x, &mut index, &mut value, &mut acc);
                     let rest = steps - shared;
                     add_steps::<S, T, false>(simd, rest, x, &mut index, &mut value, &mut acc);
-                    for member in 0..PAIR {
-                        if row + member < rows {
-                            for t in 0..T {
-                                store::<S>(
-                                    to.add(member * stride + t * S::F32_LANES),
-                                    acc[member][t],
-                                );
-                            }
-                        }
-                    }
+                    sums.store::<S, T, PAIR>(row, acc, members);
                 }
             }
         }
@@ -374,7 +378,7 @@ impl TileProduct for Pairs {
 
 impl Slots for Pairs {
     fn for_each_slot(&self, visit: &mut dyn FnMut(usize, usize, usize)) {
-        let m = self.shape[0];
+        let m = self.bands.shape()[0];
         let panels = self.panel_count();
         let zero = self.width;
         let mut slot = 0;
@@ -402,19 +406,10 @@ impl Slots for Pairs {
         }
     }
 
-    fn values(&self) -> &[f32] {
-        &self.values
-    }
-
-    fn values_mut(&mut self) -> &mut [f32] {
-        &mut self.values
-    }
-
     fn bytes(&self) -> usize {
-        size_of_val(&self.bands[..])
+        self.bands.bytes()
             + size_of_val(&self.starts[..])
             + size_of_val(&self.pairs[..])
             + size_of_val(&self.indices[..])
-            + size_of_val(&self.values[..])
     }
 }

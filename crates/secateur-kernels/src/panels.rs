@@ -1,19 +1,19 @@
 //! Count-sorted panels: unstructured sparsity against a batch.
 //!
 //! The columns of W are cut into panels of at most 256, so that a panel's rows of X stay in the
-//! first-level cache and a column index fits a byte. Within a panel the rows of a band are put in
-//! the order of how many weights they have there: runs of rows then share one trip count, and
-//! the processor predicts the loop's end. A sum is carried in Y from panel to panel.
-
-use std::ops::Range;
+//! first-level cache and a column index fits a byte. The rows of a band are [`Sorted`] panel by
+//! panel. A sum is carried in Y from panel to panel.
 
 use pulp::Simd;
 
+use crate::bands::{Banded, Bands};
 use crate::csr::Csr;
 use crate::isa::Isa;
+use crate::size::Size;
 use crate::slots::Slots;
-use crate::tile::{Sums, TileProduct, bands};
-use crate::vector::{load, store};
+use crate::sorted::Sorted;
+use crate::tile::{Part, TileProduct};
+use crate::vector::load;
 
 /// Most columns of a panel: an index is a byte.
 pub(crate) const MAX_PANEL: usize = 256;
@@ -21,36 +21,12 @@ pub(crate) const MAX_PANEL: usize = 256;
 /// Most rows of a band: its sums, 64 columns wide, then fill 64 KiB.
 const BAND: usize = 256;
 
-/// Rows in a row with the same number of weights in a panel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Run {
-    weights: u16,
-    rows: u16,
-}
-
-/// Where the parts of one panel of one band begin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Start {
-    run: usize,
-    row: usize,
-    value: usize,
-}
-
 /// A matrix in count-sorted panels.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Panels {
-    shape: [usize; 2],
-    /// Columns of a panel.
-    width: usize,
-    bands: Vec<Range<usize>>,
-    /// By band, then panel; one more at the end.
-    starts: Vec<Start>,
-    runs: Vec<Run>,
-    /// Row within its band.
-    rows: Vec<u16>,
-    /// Column within its panel.
-    indices: Vec<u8>,
-    values: Vec<f32>,
+    bands: Bands,
+    /// Places are columns within their panel.
+    sorted: Sorted<u8>,
 }
 
 /// The panel width for a density of weights. A narrow panel leaves the first-level cache room;
@@ -60,168 +36,79 @@ pub(crate) fn panel_width(density: f64) -> usize {
     if density > 0.07 { 128 } else { MAX_PANEL }
 }
 
+/// How the rows of `csr` are cut.
+fn bands_of(csr: &Csr) -> Bands {
+    Bands::by_weights(csr, 1, BAND)
+}
+
 impl Panels {
-    /// Packs `csr` into panels of `width` columns, at most [`MAX_PANEL`].
-    pub(crate) fn pack(csr: &Csr, width: usize) -> Self {
-        let [m, k] = csr.shape();
+    /// Packs `csr` into panels of `width` columns, at most [`MAX_PANEL`], and appends the entry of
+    /// each slot to `slots`.
+    pub(crate) fn pack(csr: &Csr, width: usize, slots: &mut Vec<u32>) -> Self {
         let width = width.clamp(1, MAX_PANEL);
-        let mut panels = Self {
-            shape: [m, k],
-            width,
-            bands: bands(|row| csr.row_nnz(row) + 1, m, 1, BAND),
-            starts: Vec::new(),
-            runs: Vec::new(),
-            rows: Vec::new(),
-            indices: Vec::with_capacity(csr.nnz()),
-            values: Vec::with_capacity(csr.nnz()),
-        };
-        for band in panels.bands.clone() {
-            let mut next: Vec<usize> = band.clone().map(|row| csr.starts()[row]).collect();
-            for panel in 0..k.div_ceil(width) {
-                panels.starts.push(panels.end());
-                panels.pack_panel(csr, &band, panel, &mut next);
-            }
+        let bands = bands_of(csr);
+        let mut sorted = Sorted::new(csr.shape()[1].div_ceil(width), width);
+        for band in bands.iter() {
+            sorted.pack_band(csr, band, slots);
         }
-        panels.starts.push(panels.end());
-        panels
+        Self { bands, sorted }
     }
 
-    /// Bytes of `csr` when packed.
-    pub(crate) fn bytes_of(csr: &Csr, width: usize) -> usize {
-        let [m, k] = csr.shape();
+    /// The size of `csr` when packed.
+    pub(crate) fn size_of(csr: &Csr, width: usize) -> Size {
         let width = width.clamp(1, MAX_PANEL);
-        let panels = k.div_ceil(width);
-        let bands = bands(|row| csr.row_nnz(row) + 1, m, 1, BAND);
-        let (mut runs, mut rows) = (0, 0);
-        for band in &bands {
-            // How many rows have each number of weights, panel by panel.
-            let mut counts = vec![0_u16; panels * (width + 1)];
-            for row in band.clone() {
-                let columns = &csr.indices()[csr.starts()[row]..csr.starts()[row + 1]];
-                let mut rest = columns;
-                for panel in 0..panels {
-                    let last = (panel + 1) * width;
-                    let inside = rest.partition_point(|&column| (column as usize) < last);
-                    counts[panel * (width + 1) + inside] += 1;
-                    rest = &rest[inside..];
-                }
-            }
-            for (panel, counts) in counts.chunks_exact(width + 1).enumerate() {
-                let inner = panel > 0 && panel + 1 < panels;
-                for &count in &counts[usize::from(inner)..] {
-                    runs += usize::from(count > 0);
-                    rows += usize::from(count);
-                }
-            }
-        }
-        size_of_val(&bands[..])
-            + (bands.len() * panels + 1) * size_of::<Start>()
-            + runs * size_of::<Run>()
-            + rows * size_of::<u16>()
-            + csr.nnz() * (size_of::<u8>() + size_of::<f32>())
-    }
-
-    /// Appends one panel of one band; `next` holds each row's first entry not yet packed.
-    fn pack_panel(&mut self, csr: &Csr, band: &Range<usize>, panel: usize, next: &mut [usize]) {
-        let first = panel * self.width;
-        let last = first + self.width;
-        let mut rows: Vec<(usize, Range<usize>)> = (0..band.len())
-            .map(|row| {
-                let end = csr.starts()[band.start + row + 1];
-                let inside = csr.indices()[next[row]..end]
-                    .partition_point(|&column| (column as usize) < last);
-                let entries = next[row]..next[row] + inside;
-                next[row] = entries.end;
-                (row, entries)
-            })
-            .collect();
-        rows.sort_by_key(|(row, entries)| (entries.len(), *row));
-        for (row, entries) in rows {
-            let weights = entries.len() as u16;
-            // The first panel also sets the sums of rows that have nothing in it, and the last
-            // hands them on.
-            if weights == 0 && panel > 0 && panel + 1 < self.panel_count() {
-                continue;
-            }
-            let open = self.starts.last().map_or(0, |start| start.run);
-            match self.runs[open..].last_mut() {
-                Some(run) if run.weights == weights => run.rows += 1,
-                _ => self.runs.push(Run { weights, rows: 1 }),
-            }
-            self.rows.push(row as u16);
-            for entry in entries {
-                self.indices
-                    .push((csr.indices()[entry] as usize - first) as u8);
-                self.values.push(csr.values()[entry]);
-            }
+        let bands = bands_of(csr);
+        let panels = csr.shape()[1].div_ceil(width);
+        Size {
+            structure: bands.bytes() + Sorted::<u8>::bytes_of(csr, bands.iter(), panels, width),
+            slots: csr.nnz(),
         }
     }
+}
 
-    fn end(&self) -> Start {
-        Start {
-            run: self.runs.len(),
-            row: self.rows.len(),
-            value: self.values.len(),
-        }
+impl Banded for Panels {
+    fn bands(&self) -> &Bands {
+        &self.bands
     }
 
-    fn panel_count(&self) -> usize {
-        self.shape[1].div_ceil(self.width)
+    fn longest_part(&self) -> usize {
+        self.sorted.longest_part()
     }
 }
 
 impl TileProduct for Panels {
-    fn shape(&self) -> [usize; 2] {
-        self.shape
-    }
-
-    fn bands(&self) -> &[Range<usize>] {
-        &self.bands
-    }
-
     fn vectors(&self, _: Isa) -> usize {
         4
     }
 
     #[inline(always)]
-    unsafe fn multiply<S: Simd, const T: usize>(
-        &self,
-        simd: S,
-        band: usize,
-        x: *const f32,
-        sums: Sums,
-    ) {
+    unsafe fn multiply<S: Simd, const T: usize>(&self, simd: S, part: Part<'_, '_>) {
+        let Part {
+            band,
+            weights,
+            x,
+            sums,
+        } = part;
         let width = T * S::F32_LANES;
-        let panels = self.panel_count();
+        let panels = self.sorted.panels();
         for panel in 0..panels {
-            let start = self.starts[band * panels + panel];
-            let end = self.starts[band * panels + panel + 1];
-            let mut row = self.rows[start.row..end.row].as_ptr();
-            let mut index = self.indices[start.value..end.value].as_ptr();
-            let mut value = self.values[start.value..end.value].as_ptr();
-            // SAFETY: `pack` cut the columns into panels, so this one begins within the tile.
-            let x = unsafe { x.add(panel * self.width * width) };
-            let (to, stride) = if panel + 1 < panels {
-                (sums.carry, width)
-            } else {
-                (sums.out, sums.stride)
-            };
-            for run in &self.runs[start.run..end.run] {
+            let part = self.sorted.part(band, panel);
+            let sums = sums.of_panel(panel, panels);
+            let mut row = part.rows.as_ptr();
+            let mut index = part.places.as_ptr();
+            let mut value = weights.of(part.slots).as_ptr();
+            // SAFETY: the columns were cut into panels, so this one begins within the tile.
+            let x = unsafe { x.add(panel * self.sorted.width() * width) };
+            for run in part.runs {
                 for _ in 0..run.rows {
-                    // SAFETY: the runs of a panel count exactly its rows, and their weights
-                    // exactly its indices and values (`pack` wrote them together), so the three pointers stay within their slices;
-                    // an index is a column of this panel, below `k`, so the vectors loaded lie
-                    // in the tile; a row is within the band, so the sums are the caller's.
+                    // SAFETY: the runs of a panel count exactly its rows, and their weights exactly
+                    // its places and slots, so the three pointers stay within their slices; a
+                    // place is a column of this panel, below `k`, so the vectors loaded lie in
+                    // the tile; a row is within the band, so the sums are the caller's.
                     unsafe {
-                        let from = sums.carry.add(usize::from(*row) * width);
-                        let to = to.add(usize::from(*row) * stride);
+                        let nth = usize::from(*row);
                         row = row.add(1);
-                        let mut acc = [simd.splat_f32s(0.0); T];
-                        if panel > 0 {
-                            for t in 0..T {
-                                acc[t] = load::<S>(from.add(t * S::F32_LANES));
-                            }
-                        }
+                        let [mut acc] = sums.load::<S, T, 1>(simd, nth, 1);
                         for _ in 0..run.weights {
                             let weight = simd.splat_f32s(*value);
                             let x = x.add(usize::from(*index) * width);
@@ -232,9 +119,7 @@ impl TileProduct for Panels {
                             value = value.add(1);
                             index = index.add(1);
                         }
-                        for t in 0..T {
-                            store::<S>(to.add(t * S::F32_LANES), acc[t]);
-                        }
+                        sums.store::<S, T, 1>(nth, [acc], 1);
                     }
                 }
             }
@@ -244,44 +129,12 @@ impl TileProduct for Panels {
 
 impl Slots for Panels {
     fn for_each_slot(&self, visit: &mut dyn FnMut(usize, usize, usize)) {
-        let panels = self.panel_count();
         for (band, rows) in self.bands.iter().enumerate() {
-            for panel in 0..panels {
-                let start = self.starts[band * panels + panel];
-                let end = self.starts[band * panels + panel + 1];
-                let (mut at, mut slot) = (start.row, start.value);
-                for run in &self.runs[start.run..end.run] {
-                    for _ in 0..run.rows {
-                        let row = rows.start + usize::from(self.rows[at]);
-                        at += 1;
-                        for _ in 0..run.weights {
-                            visit(
-                                row,
-                                panel * self.width + usize::from(self.indices[slot]),
-                                slot,
-                            );
-                            slot += 1;
-                        }
-                    }
-                }
-            }
+            self.sorted.for_each_slot(band, rows.start, visit);
         }
     }
 
-    fn values(&self) -> &[f32] {
-        &self.values
-    }
-
-    fn values_mut(&mut self) -> &mut [f32] {
-        &mut self.values
-    }
-
     fn bytes(&self) -> usize {
-        size_of_val(&self.bands[..])
-            + size_of_val(&self.starts[..])
-            + size_of_val(&self.runs[..])
-            + size_of_val(&self.rows[..])
-            + size_of_val(&self.indices[..])
-            + size_of_val(&self.values[..])
+        self.bands.bytes() + self.sorted.bytes()
     }
 }

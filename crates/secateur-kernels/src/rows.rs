@@ -5,11 +5,14 @@ use std::ops::Range;
 
 use pulp::Simd;
 
+use crate::bands::{Banded, Bands};
 use crate::csr::Csr;
 use crate::isa::Isa;
+use crate::size::Size;
 use crate::slots::Slots;
-use crate::tile::{Sums, TileProduct, bands};
-use crate::vector::{load, store};
+use crate::tile::{Part, TileProduct};
+use crate::vector::load;
+use crate::vector_product::VectorPart;
 
 /// Most rows of a band.
 const BAND: usize = 256;
@@ -17,36 +20,59 @@ const BAND: usize = 256;
 /// A matrix in compressed rows.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Rows {
-    csr: Csr,
-    bands: Vec<Range<usize>>,
+    bands: Bands,
+    starts: Vec<usize>,
+    indices: Vec<u32>,
 }
 
 impl Rows {
-    pub(crate) fn pack(csr: &Csr) -> Self {
+    /// Packs `csr` and appends the entry of each slot to `slots`.
+    pub(crate) fn pack(csr: &Csr, slots: &mut Vec<u32>) -> Self {
+        slots.extend((0_u32..).take(csr.nnz()));
         Self {
-            bands: bands(|row| csr.row_nnz(row) + 1, csr.shape()[0], 1, BAND),
-            csr: csr.clone(),
+            bands: bands_of(csr),
+            starts: csr.starts().to_vec(),
+            indices: csr.indices().to_vec(),
         }
     }
 
-    /// Bytes of `csr` when packed.
-    pub(crate) fn bytes_of(csr: &Csr) -> usize {
-        size_of_val(&bands(|row| csr.row_nnz(row) + 1, csr.shape()[0], 1, BAND)[..])
-            + size_of_val(csr.starts())
-            + size_of_val(csr.indices())
-            + size_of_val(csr.values())
+    /// The size of `csr` when packed.
+    pub(crate) fn size_of(csr: &Csr) -> Size {
+        let bands = bands_of(csr).bytes();
+        Size {
+            structure: bands + size_of_val(csr.starts()) + size_of_val(csr.indices()),
+            slots: csr.nnz(),
+        }
     }
+
+    #[inline(always)]
+    fn entries(&self, row: usize) -> Range<usize> {
+        self.starts[row]..self.starts[row + 1]
+    }
+}
+
+/// How the rows of `csr` are cut.
+fn bands_of(csr: &Csr) -> Bands {
+    Bands::by_weights(csr, 1, BAND)
 }
 
 impl Rows {
     /// `sums[..] = W[rows, :] x` for the rows of one band.
-    pub(crate) fn multiply_vector(&self, band: usize, x: &[f32], sums: &mut [f32]) {
-        assert!(x.len() == self.csr.shape()[1]);
-        for (row, sum) in self.bands[band].clone().zip(sums) {
-            let range = self.csr.starts()[row]..self.csr.starts()[row + 1];
-            let mut entries = self.csr.indices()[range.clone()]
+    pub(crate) fn multiply_vector(&self, part: VectorPart<'_, '_>) {
+        let VectorPart {
+            band,
+            weights,
+            x,
+            sums,
+            ..
+        } = part;
+        assert!(x.len() == self.bands.shape()[1]);
+        for (row, sum) in self.bands.rows(band).zip(sums) {
+            let range = self.entries(row);
+            let weights = weights.of(range.clone());
+            let mut entries = self.indices[range.clone()]
                 .chunks_exact(4)
-                .zip(self.csr.values()[range.clone()].chunks_exact(4));
+                .zip(weights.chunks_exact(4));
             // Four sums, so that an addition does not wait for the one before.
             let mut part = [0.0; 4];
             for (columns, values) in &mut entries {
@@ -57,11 +83,9 @@ impl Rows {
                     part[lane] += values[lane] * v;
                 }
             }
-            let rest = range.start + range.len() / 4 * 4..range.end;
-            for (&column, &value) in self.csr.indices()[rest.clone()]
-                .iter()
-                .zip(&self.csr.values()[rest])
-            {
+            let whole = range.len() / 4 * 4;
+            let rest = self.indices[range].iter().zip(weights).skip(whole);
+            for (&column, &value) in rest {
                 part[0] += value * x[column as usize];
             }
             *sum = (part[0] + part[1]) + (part[2] + part[3]);
@@ -69,37 +93,36 @@ impl Rows {
     }
 }
 
-impl TileProduct for Rows {
-    fn shape(&self) -> [usize; 2] {
-        self.csr.shape()
-    }
-
-    fn bands(&self) -> &[Range<usize>] {
+impl Banded for Rows {
+    fn bands(&self) -> &Bands {
         &self.bands
     }
 
+    fn longest_part(&self) -> usize {
+        let parts = self.starts.windows(2);
+        parts.map(|part| part[1] - part[0]).max().unwrap_or(0)
+    }
+}
+
+impl TileProduct for Rows {
     fn vectors(&self, _: Isa) -> usize {
         4
     }
 
     #[inline(always)]
-    unsafe fn multiply<S: Simd, const T: usize>(
-        &self,
-        simd: S,
-        band: usize,
-        x: *const f32,
-        sums: Sums,
-    ) {
-        let Sums {
-            out: sums, stride, ..
-        } = sums;
+    unsafe fn multiply<S: Simd, const T: usize>(&self, simd: S, part: Part<'_, '_>) {
+        let Part {
+            band,
+            weights,
+            x,
+            sums,
+        } = part;
+        let sums = sums.of_panel(0, 1);
         let width = T * S::F32_LANES;
-        for (nth, row) in self.bands[band].clone().enumerate() {
-            let range = self.csr.starts()[row]..self.csr.starts()[row + 1];
+        for (nth, row) in self.bands.rows(band).enumerate() {
+            let range = self.entries(row);
             let mut acc = [simd.splat_f32s(0.0); T];
-            let entries = self.csr.indices()[range.clone()]
-                .iter()
-                .zip(&self.csr.values()[range]);
+            let entries = self.indices[range.clone()].iter().zip(weights.of(range));
             for (&column, &value) in entries {
                 let weight = simd.splat_f32s(value);
                 for t in 0..T {
@@ -109,35 +132,22 @@ impl TileProduct for Rows {
                     acc[t] = simd.mul_add_e_f32s(weight, v, acc[t]);
                 }
             }
-            for t in 0..T {
-                // SAFETY: the rows of the band are the caller's.
-                unsafe { store::<S>(sums.add(nth * stride + t * S::F32_LANES), acc[t]) };
-            }
+            // SAFETY: the rows of the band are the caller's.
+            unsafe { sums.store::<S, T, 1>(nth, [acc], 1) };
         }
     }
 }
 
 impl Slots for Rows {
     fn for_each_slot(&self, visit: &mut dyn FnMut(usize, usize, usize)) {
-        for row in 0..self.csr.shape()[0] {
-            for slot in self.csr.starts()[row]..self.csr.starts()[row + 1] {
-                visit(row, self.csr.indices()[slot] as usize, slot);
+        for row in 0..self.bands.shape()[0] {
+            for slot in self.entries(row) {
+                visit(row, self.indices[slot] as usize, slot);
             }
         }
     }
 
-    fn values(&self) -> &[f32] {
-        self.csr.values()
-    }
-
-    fn values_mut(&mut self) -> &mut [f32] {
-        self.csr.values_mut()
-    }
-
     fn bytes(&self) -> usize {
-        size_of_val(&self.bands[..])
-            + size_of_val(self.csr.starts())
-            + size_of_val(self.csr.indices())
-            + size_of_val(self.csr.values())
+        self.bands.bytes() + size_of_val(&self.starts[..]) + size_of_val(&self.indices[..])
     }
 }

@@ -42,6 +42,8 @@ pub struct Scratch {
     pub(crate) input: AlignedBuffer,
     /// Sums before the epilogue.
     pub(crate) sums: AlignedBuffer,
+    /// Weights of half precision, widened.
+    pub(crate) weights: AlignedBuffer,
     /// Where a convolution finds its pixels.
     pub(crate) conv: ConvScratch,
 }
@@ -63,7 +65,8 @@ impl Scratch {
     /// Bytes held.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        (self.input.lines.len() + self.sums.lines.len()) * size_of::<Line>() + self.conv.bytes()
+        let lines = [&self.input, &self.sums, &self.weights].map(|buffer| buffer.lines.len());
+        lines.into_iter().sum::<usize>() * size_of::<Line>() + self.conv.bytes()
     }
 }
 

@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
+use crate::bands::Bands;
 use crate::csr::Csr;
 use crate::isa::Isa;
-use crate::layout::{Columns, Layout, pack_tile};
+use crate::layout::{Columns, Layout, PackTile};
 use crate::scratch::{LINE, Scratch};
 use crate::threads::SharedMut;
 use crate::vector::load;
@@ -18,7 +19,7 @@ const VECTORS: usize = 4;
 /// checked, `bands` covers the rows.
 pub(crate) fn sddmm(
     weights: &Csr,
-    bands: &[Range<usize>],
+    bands: &Bands,
     isa: Isa,
     dy: &[f32],
     x: &[f32],
@@ -41,57 +42,32 @@ pub(crate) fn sddmm(
             of: n,
         };
         for (from, rows, to) in [(dy, m, &mut *dy_tile), (x, k, &mut *x_tile)] {
-            isa.dispatch(Pack {
-                from,
-                rows,
+            isa.dispatch(PackTile {
+                x: from,
+                k: rows,
                 layout,
                 columns,
+                panel: None,
                 width,
-                to,
+                tile: to,
             });
         }
-        scratch.threads.for_each(bands.len(), |band| {
-            let entries = weights.starts()[bands[band].start]..weights.starts()[bands[band].end];
+        scratch.threads.for_each(bands.count(), |band| {
+            let rows = bands.rows(band);
+            let entries = weights.starts()[rows.start]..weights.starts()[rows.end];
             // SAFETY: the entries of a band are consecutive, and its own.
             let gradient = unsafe {
                 std::slice::from_raw_parts_mut(shared.get().add(entries.start), entries.len())
             };
             isa.dispatch(Sample {
                 weights,
-                rows: bands[band].clone(),
+                rows,
                 dy: dy_tile,
                 x: x_tile,
                 first: start == 0,
                 gradient,
             });
         });
-    }
-}
-
-struct Pack<'a> {
-    from: &'a [f32],
-    rows: usize,
-    layout: Layout,
-    columns: Columns,
-    width: usize,
-    to: &'a mut [f32],
-}
-
-impl WithSimd for Pack<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        pack_tile(
-            simd,
-            self.from,
-            self.rows,
-            self.layout,
-            self.columns,
-            None,
-            self.width,
-            self.to,
-        );
     }
 }
 

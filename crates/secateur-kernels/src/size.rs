@@ -15,19 +15,28 @@ use crate::matrix::LIST_PANEL;
 use crate::pairs::{self, Pairs};
 use crate::panels::{Panels, panel_width};
 use crate::rows::Rows;
+use crate::values::Precision;
+
+/// What a packed matrix takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Size {
+    /// Bytes of everything but the values.
+    pub(crate) structure: usize,
+    /// Values, padding included.
+    pub(crate) slots: usize,
+}
 
 impl Format {
-    /// Bytes that [`SparseMatrix::pack_as`](crate::SparseMatrix::pack_as) will take for `csr` in
-    /// this format: exactly the [`bytes`](crate::SparseMatrix::bytes) of the packed matrix,
+    /// Bytes that `csr` will take packed in this format with its weights in `precision`: exactly the [`bytes`](crate::SparseMatrix::bytes) of the packed matrix,
     /// without packing it.
     ///
     /// ```
-    /// use secateur_kernels::{Csr, Format, SparseMatrix};
+    /// use secateur_kernels::{Csr, Format, Precision, SparseMatrix};
     ///
     /// # fn main() -> Result<(), secateur_kernels::KernelError> {
     /// let csr = Csr::from_dense(&[0.0, 2.0, 0.0, 1.0, 0.0, -3.0_f32], [2, 3])?;
-    /// let bytes = Format::Panels.bytes(&csr)?;
-    /// assert_eq!(SparseMatrix::pack_as(&csr, Format::Panels)?.bytes(), bytes);
+    /// let packed = SparseMatrix::pack_as(&csr, Format::Panels)?.with_precision(Precision::F16)?;
+    /// assert_eq!(packed.bytes(), Format::Panels.bytes(&csr, Precision::F16)?);
     /// # Ok(())
     /// # }
     /// ```
@@ -35,18 +44,19 @@ impl Format {
     /// # Errors
     ///
     /// Where the format cannot hold the matrix, as when packing.
-    pub fn bytes(self, csr: &Csr) -> Result<usize, KernelError> {
+    pub fn bytes(self, csr: &Csr, precision: Precision) -> Result<usize, KernelError> {
         self.check(csr)?;
-        Ok(match self {
-            Self::Dense => Dense::bytes_of(csr),
-            Self::Csr => Rows::bytes_of(csr),
-            Self::Panels => Panels::bytes_of(csr, panel_width(1.0 - csr.sparsity())),
-            Self::RowLists => Lists::bytes_of(csr, LIST_PANEL),
-            Self::NofM { keep, of } => Pairs::bytes_of(csr, keep, of),
-            Self::Lookup => Lookup::bytes_of(csr),
-            Self::Bitmap => Bitmap::bytes_of(csr),
-            Self::Blocks { rows, columns } => Blocks::bytes_of(csr, [rows, columns]),
-        })
+        let Size { structure, slots } = match self {
+            Self::Dense => Dense::size_of(csr),
+            Self::Csr => Rows::size_of(csr),
+            Self::Panels => Panels::size_of(csr, panel_width(1.0 - csr.sparsity())),
+            Self::RowLists => Lists::size_of(csr, LIST_PANEL),
+            Self::NofM { keep, of } => Pairs::size_of(csr, keep, of),
+            Self::Lookup => Lookup::size_of(csr),
+            Self::Bitmap => Bitmap::size_of(csr),
+            Self::Blocks { rows, columns } => Blocks::size_of(csr, [rows, columns]),
+        };
+        Ok(structure + slots * precision.bytes())
     }
 
     /// The same for the places that a row-major `mask` `[m, k]` keeps; the values do not matter.
@@ -54,8 +64,13 @@ impl Format {
     /// # Errors
     ///
     /// Where `mask` has another length than `shape`, and as [`bytes`](Self::bytes).
-    pub fn bytes_masked(self, mask: &[bool], shape: [usize; 2]) -> Result<usize, KernelError> {
-        self.bytes(&Csr::from_mask(mask, shape)?)
+    pub fn bytes_masked(
+        self,
+        mask: &[bool],
+        shape: [usize; 2],
+        precision: Precision,
+    ) -> Result<usize, KernelError> {
+        self.bytes(&Csr::from_mask(mask, shape)?, precision)
     }
 
     /// Refuses a matrix that the format cannot hold.

@@ -1,29 +1,21 @@
 //! Multiplying by a batch of columns, a tile at a time: what all batched formats share.
 
-use std::ops::Range;
-
 use pulp::{Simd, WithSimd};
 
+use crate::bands::Banded;
 use crate::epilogue::Epilogue;
 use crate::isa::Isa;
-use crate::layout::{Columns, Layout, Target, finish_band, pack_tile, tile_len};
+use crate::layout::{Columns, Layout, PackTile, Target, finish_band, tile_len};
 use crate::scratch::{AlignedBuffer, LINE, Scratch};
 use crate::threads::{SharedMut, Threads};
+use crate::values::{Values, Weights};
+use crate::vector::{load, store};
 
 /// Most vectors of columns that a kernel keeps in registers.
 pub(crate) const MAX_VECTORS: usize = 4;
 
 /// A format that multiplies a tile of columns.
-///
-/// Its rows are cut into bands when it is packed; a band is summed by one thread, in the order
-/// that the format fixes, so results do not depend on the number of threads.
-pub(crate) trait TileProduct: Sync {
-    /// `[m, k]`.
-    fn shape(&self) -> [usize; 2];
-
-    /// Rows of each band; together they are `0..m` in order.
-    fn bands(&self) -> &[Range<usize>];
-
+pub(crate) trait TileProduct: Banded {
     /// How many vectors of columns to work on at once, at most [`MAX_VECTORS`].
     fn vectors(&self, isa: Isa) -> usize;
 
@@ -32,36 +24,126 @@ pub(crate) trait TileProduct: Sync {
         None
     }
 
-    /// The sums of one band: `sums.out[row][..] = W[row, :] X`.
+    /// The sums of one band over one tile.
     ///
     /// # Safety
     ///
-    /// `x` is a tile of `k` rows (zero rows beside) of `T` vectors each; `sums` has room for the
-    /// rows of `band`, `T` vectors each, ours alone.
-    unsafe fn multiply<S: Simd, const T: usize>(
-        &self,
-        simd: S,
-        band: usize,
-        x: *const f32,
-        sums: Sums,
-    );
+    /// The promises of [`Part`].
+    unsafe fn multiply<S: Simd, const T: usize>(&self, simd: S, part: Part<'_, '_>);
+}
+
+/// One band over one tile of `T` vectors of columns.
+#[derive(Debug)]
+pub(crate) struct Part<'a, 'w> {
+    pub(crate) band: usize,
+    /// The weights of the matrix.
+    pub(crate) weights: &'a mut Weights<'w>,
+    /// The tile: `k` rows, with zero rows beside, of `T` vectors each.
+    pub(crate) x: *const f32,
+    /// Room for the rows of the band, `T` vectors each, ours alone.
+    pub(crate) sums: Sums,
 }
 
 /// Room for the sums of a band over a tile.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sums {
     /// Where finished sums go.
-    pub(crate) out: *mut f32,
+    out: *mut f32,
     /// Floats from a row of `out` to the next.
-    pub(crate) stride: usize,
+    stride: usize,
     /// Where unfinished sums wait, rows as wide as the tile; perhaps `out` itself, and then
     /// `stride` is the width.
-    pub(crate) carry: *mut f32,
+    carry: *mut f32,
+}
+
+impl Sums {
+    /// The sums as panel `panel` of `panels` sees them: the first begins them, the last finishes
+    /// them.
+    #[inline(always)]
+    pub(crate) fn of_panel(self, panel: usize, panels: usize) -> PanelSums {
+        PanelSums {
+            sums: self,
+            first: panel == 0,
+            last: panel + 1 == panels,
+        }
+    }
+}
+
+/// The sums of a band, carried from panel to panel.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PanelSums {
+    sums: Sums,
+    first: bool,
+    last: bool,
+}
+
+impl PanelSums {
+    /// The sums so far of the first `count` of `R` rows from `row` on; zero in the others.
+    ///
+    /// # Safety
+    ///
+    /// The `count` rows are rows of the band.
+    #[inline(always)]
+    pub(crate) unsafe fn load<S: Simd, const T: usize, const R: usize>(
+        self,
+        simd: S,
+        row: usize,
+        count: usize,
+    ) -> [[S::f32s; T]; R] {
+        let width = T * S::F32_LANES;
+        // Constant subscripts only: the sums have to stay in registers.
+        let mut acc = [[simd.splat_f32s(0.0); T]; R];
+        if !self.first {
+            for member in 0..R {
+                if member < count {
+                    for t in 0..T {
+                        // SAFETY: the band's rows of `T` vectors each, by the caller's promise.
+                        acc[member][t] = unsafe {
+                            let row = self.sums.carry.add((row + member) * width);
+                            load::<S>(row.add(t * S::F32_LANES))
+                        };
+                    }
+                }
+            }
+        }
+        acc
+    }
+
+    /// Writes the sums of the first `count` of `R` rows from `row` on.
+    ///
+    /// # Safety
+    ///
+    /// The `count` rows are rows of the band.
+    #[inline(always)]
+    pub(crate) unsafe fn store<S: Simd, const T: usize, const R: usize>(
+        self,
+        row: usize,
+        acc: [[S::f32s; T]; R],
+        count: usize,
+    ) {
+        let (to, stride) = if self.last {
+            (self.sums.out, self.sums.stride)
+        } else {
+            (self.sums.carry, T * S::F32_LANES)
+        };
+        for member in 0..R {
+            if member < count {
+                for t in 0..T {
+                    // SAFETY: the band's rows of `T` vectors each, by the caller's promise.
+                    unsafe {
+                        let row = to.add((row + member) * stride);
+                        store::<S>(row.add(t * S::F32_LANES), acc[member][t]);
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// `y = epilogue(W x)` for `n` columns in `layout`. Lengths have been checked.
 pub(crate) fn multiply<P: TileProduct>(
     product: &P,
+    values: &Values,
     isa: Isa,
     x: &[f32],
     n: usize,
@@ -70,22 +152,26 @@ pub(crate) fn multiply<P: TileProduct>(
     epilogue: &Epilogue<'_>,
     scratch: &mut Scratch,
 ) {
-    let [m, k] = product.shape();
+    let bands = product.bands();
+    let [m, k] = bands.shape();
     assert!(x.len() == k * n && y.len() == m * n);
     let tiling = Tiling::new(isa, product.vectors(isa), n);
     let Scratch {
         threads,
         input,
         sums,
+        weights,
         ..
     } = scratch;
     let widest = tiling.width(0);
     let panel = product.zero_row_every();
     let tile_floats = tile_len(k, panel, widest).next_multiple_of(LINE);
-    let band_floats = product.bands().iter().map(Range::len).max().unwrap_or(0) * widest.max(LINE);
-    let bands = product.bands().len();
+    let band_floats = bands.tallest() * widest.max(LINE);
+    let room_floats = Weights::room(values, || product.longest_part()).next_multiple_of(LINE);
+    let bands = bands.count();
     let call = Call {
         product,
+        values,
         isa,
         x,
         n,
@@ -97,16 +183,18 @@ pub(crate) fn multiply<P: TileProduct>(
     match threads {
         Threads::One => {
             let sums = SharedMut::new(sums.floats(band_floats));
+            let room = weights.floats(room_floats);
             for tile in 0..tiling.count {
                 let packed = call.packed(tile, panel, input, tile_floats);
                 for band in 0..bands {
-                    call.run(tile, band, packed, sums);
+                    call.run(tile, band, packed, sums, room);
                 }
             }
         }
         Threads::Rayon => {
             let workers = rayon::current_num_threads() + 1;
             let sums = SharedMut::new(sums.floats(band_floats * workers));
+            let rooms = SharedMut::new(weights.floats(room_floats * workers));
             let direct = call.direct(0, panel);
             let tiles = SharedMut::new(input.floats(if direct {
                 0
@@ -132,12 +220,16 @@ pub(crate) fn multiply<P: TileProduct>(
                 } else {
                     tiles.get().wrapping_add(tile * tile_floats).cast_const()
                 };
-                let worker = rayon::current_thread_index().map_or(0, |index| index + 1);
-                let own = sums.get().wrapping_add((worker % workers) * band_floats);
-                // SAFETY: a slice only to wrap the pointer; each worker has its own floats.
-                let own =
-                    SharedMut::new(unsafe { std::slice::from_raw_parts_mut(own, band_floats) });
-                call.run(tile, band, packed, own);
+                let worker = rayon::current_thread_index().map_or(0, |index| index + 1) % workers;
+                // SAFETY: each worker has floats of its own in the buffer, and runs one part at
+                // a time.
+                let room = unsafe {
+                    std::slice::from_raw_parts_mut(
+                        rooms.at(worker * room_floats).get(),
+                        room_floats,
+                    )
+                };
+                call.run(tile, band, packed, sums.at(worker * band_floats), room);
             });
         }
     }
@@ -185,6 +277,7 @@ impl Tiling {
 /// One multiplication.
 struct Call<'a, P> {
     product: &'a P,
+    values: &'a Values,
     isa: Isa,
     x: &'a [f32],
     n: usize,
@@ -219,28 +312,35 @@ impl<P: TileProduct> Call<'_, P> {
     }
 
     fn pack(&self, tile: usize, panel: Option<usize>, packed: &mut [f32]) {
-        self.isa.dispatch(Pack {
+        self.isa.dispatch(PackTile {
             x: self.x,
-            k: self.product.shape()[1],
+            k: self.product.bands().shape()[1],
             layout: self.layout,
             columns: self.tiling.columns(tile),
             panel,
             width: self.tiling.width(tile),
-            packed,
+            tile: packed,
         });
     }
 
-    fn run(&self, tile: usize, band: usize, x: *const f32, sums: SharedMut) {
+    fn run(&self, tile: usize, band: usize, x: *const f32, sums: SharedMut, room: &mut [f32]) {
         match self.tiling.vectors(tile) {
-            1 => self.run_with::<1>(tile, band, x, sums),
-            2 => self.run_with::<2>(tile, band, x, sums),
-            3 => self.run_with::<3>(tile, band, x, sums),
-            _ => self.run_with::<4>(tile, band, x, sums),
+            1 => self.run_with::<1>(tile, band, x, sums, room),
+            2 => self.run_with::<2>(tile, band, x, sums, room),
+            3 => self.run_with::<3>(tile, band, x, sums, room),
+            _ => self.run_with::<4>(tile, band, x, sums, room),
         }
     }
 
-    fn run_with<const T: usize>(&self, tile: usize, band: usize, x: *const f32, sums: SharedMut) {
-        let rows = self.product.bands()[band].clone();
+    fn run_with<const T: usize>(
+        &self,
+        tile: usize,
+        band: usize,
+        x: *const f32,
+        sums: SharedMut,
+        room: &mut [f32],
+    ) {
+        let rows = self.product.bands().rows(band);
         let columns = self.tiling.columns(tile);
         let width = self.tiling.width(tile);
         // Finished sums go straight to Y where whole vectors of its rows are ours.
@@ -259,6 +359,7 @@ impl<P: TileProduct> Call<'_, P> {
         self.isa.dispatch(Sum::<P, T> {
             product: self.product,
             band,
+            weights: Weights::new(self.values, self.isa, room),
             x,
             sums,
         });
@@ -267,7 +368,7 @@ impl<P: TileProduct> Call<'_, P> {
             stride,
             target: Target {
                 y: self.y.get(),
-                m: self.product.shape()[0],
+                m: self.product.bands().shape()[0],
                 layout: self.layout,
                 columns,
                 first: rows.start,
@@ -278,38 +379,11 @@ impl<P: TileProduct> Call<'_, P> {
     }
 }
 
-struct Pack<'a> {
-    x: &'a [f32],
-    k: usize,
-    layout: Layout,
-    columns: Columns,
-    panel: Option<usize>,
-    width: usize,
-    packed: &'a mut [f32],
-}
-
-impl WithSimd for Pack<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        pack_tile(
-            simd,
-            self.x,
-            self.k,
-            self.layout,
-            self.columns,
-            self.panel,
-            self.width,
-            self.packed,
-        );
-    }
-}
-
 /// The sums of one band of one tile.
 struct Sum<'a, P, const T: usize> {
     product: &'a P,
     band: usize,
+    weights: Weights<'a>,
     x: *const f32,
     sums: Sums,
 }
@@ -318,12 +392,19 @@ impl<P: TileProduct, const T: usize> WithSimd for Sum<'_, P, T> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn with_simd<S: Simd>(mut self, simd: S) {
         // SAFETY: `x` is a packed tile of `T` vectors, and `sums` has room for the band: a
         // scratch of this worker, and perhaps the rows and columns of Y that are this part's own.
         unsafe {
-            self.product
-                .multiply::<S, T>(simd, self.band, self.x, self.sums);
+            self.product.multiply::<S, T>(
+                simd,
+                Part {
+                    band: self.band,
+                    weights: &mut self.weights,
+                    x: self.x,
+                    sums: self.sums,
+                },
+            );
         }
     }
 }
@@ -344,55 +425,5 @@ impl WithSimd for Finish<'_> {
         // SAFETY: `sums` holds the band that was just summed, and Y is ours at its rows and the
         // columns of the tile.
         unsafe { finish_band(simd, self.sums, self.stride, self.target, self.epilogue) };
-    }
-}
-
-/// Rows `0..m` cut into bands of about equal weight, each of at most `most` rows and, but for
-/// the last, of a multiple of `step`.
-pub(crate) fn bands(
-    weights: impl Fn(usize) -> usize,
-    m: usize,
-    step: usize,
-    most: usize,
-) -> Vec<Range<usize>> {
-    let total: usize = (0..m).map(&weights).sum();
-    let wanted = m.div_ceil(most).max(1);
-    let share = total.div_ceil(wanted).max(1);
-    let mut bands = Vec::with_capacity(wanted);
-    let (mut start, mut weight) = (0, 0);
-    for first in (0..m).step_by(step) {
-        let end = (first + step).min(m);
-        weight += (first..end).map(&weights).sum::<usize>();
-        if end == m || weight >= share || end + step - start > most {
-            bands.push(start..end);
-            (start, weight) = (end, 0);
-        }
-    }
-    bands
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bands_cover_the_rows_in_order() {
-        for (m, step, most) in [
-            (1, 4, 256),
-            (1024, 4, 256),
-            (1000, 4, 256),
-            (7, 8, 16),
-            (600, 1, 256),
-        ] {
-            let bands = bands(|row| row % 7, m, step, most);
-            assert_eq!(bands[0].start, 0);
-            assert_eq!(bands.last().unwrap().end, m);
-            assert!(bands.windows(2).all(|pair| pair[0].end == pair[1].start));
-            assert!(
-                bands
-                    .iter()
-                    .all(|band| !band.is_empty() && band.len() <= most.max(step))
-            );
-        }
     }
 }

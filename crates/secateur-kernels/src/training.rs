@@ -1,16 +1,16 @@
 //! A sparse weight in training: forward, and both gradients, none of them dense.
 
-use std::ops::Range;
-
+use crate::bands::Bands;
 use crate::csr::Csr;
 use crate::epilogue::Epilogue;
 use crate::error::{KernelError, check_length, checked_product};
 use crate::format::Format;
 use crate::layout::Layout;
-use crate::matrix::SparseMatrix;
+use crate::matrix::{Repacked, SparseMatrix};
 use crate::scratch::Scratch;
 use crate::sddmm::sddmm;
-use crate::tile::bands;
+use crate::slots::PADDING;
+use crate::values::Precision;
 
 /// A sparse weight `[m, k]` packed twice, as it is and transposed, with the compressed rows that
 /// own its values.
@@ -21,12 +21,12 @@ use crate::tile::bands;
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainingMatrix {
     weights: Csr,
-    bands: Vec<Range<usize>>,
+    bands: Bands,
     forward: SparseMatrix,
     backward: SparseMatrix,
-    /// For each slot of the forward packing that holds a weight: `(slot, entry)`.
-    forward_origins: Vec<(u32, u32)>,
-    backward_origins: Vec<(u32, u32)>,
+    /// For each slot of the forward packing its entry in `weights`, or that it is padding.
+    forward_entries: Vec<u32>,
+    backward_entries: Vec<u32>,
 }
 
 impl TrainingMatrix {
@@ -34,29 +34,20 @@ impl TrainingMatrix {
     ///
     /// # Errors
     ///
-    /// As [`SparseMatrix::pack_as`], and where there are more than `u32::MAX` weights.
+    /// As [`SparseMatrix::pack_as`].
     pub fn new(weights: Csr, format: Format, transposed: Format) -> Result<Self, KernelError> {
-        let forward = SparseMatrix::pack_as(&weights, format)?;
-        let (flipped, entries) = weights.transposed();
-        let backward = SparseMatrix::pack_as(&flipped, transposed)?;
-        if forward.slot_count().max(backward.slot_count()) > u32::MAX as usize {
-            return Err(KernelError::Overflow {
-                what: "the position of a weight",
-            });
-        }
-        let forward_origins = forward.origins(&weights);
-        let backward_origins = backward
-            .origins(&flipped)
-            .into_iter()
-            .map(|(slot, entry)| (slot, entries[entry as usize]))
-            .collect();
+        let pack = |csr: &Csr, format| SparseMatrix::pack_in(csr, format, Precision::F32);
+        let (forward, forward_entries) = pack(&weights, format)?;
+        let (flipped, origins) = weights.transposed();
+        let (backward, mut backward_entries) = pack(&flipped, transposed)?;
+        trace_back(&mut backward_entries, &origins);
         Ok(Self {
-            bands: bands(|row| weights.row_nnz(row) + 1, weights.shape()[0], 1, 256),
+            bands: Bands::by_weights(&weights, 1, BAND),
             weights,
             forward,
             backward,
-            forward_origins,
-            backward_origins,
+            forward_entries,
+            backward_entries,
         })
     }
 
@@ -166,8 +157,46 @@ impl TrainingMatrix {
         let nnz = self.weights.nnz();
         check_length("values", values.len(), nnz, "give one value a weight")?;
         self.weights.values_mut().copy_from_slice(values);
-        self.forward.set_slots(&self.forward_origins, values);
-        self.backward.set_slots(&self.backward_origins, values);
+        self.forward.fill(&self.forward_entries, values);
+        self.backward.fill(&self.backward_entries, values);
         Ok(())
+    }
+
+    /// Replaces the weights by others of the same shape, wherever they stand: exactly what
+    /// [`new`](Self::new) would give for them. The order of gradients and values is then that of
+    /// the new [`weights`](Self::weights).
+    ///
+    /// Both packings are made anew, as [`SparseMatrix::update`] explains, which takes as long as
+    /// two to four training steps with 64 columns: little where a mask changes every hundred
+    /// steps, as it does with RigL and SET.
+    ///
+    /// # Errors
+    ///
+    /// As [`SparseMatrix::update`]; the matrix is then as before.
+    pub fn update(&mut self, weights: Csr) -> Result<Repacked, KernelError> {
+        let (flipped, origins) = weights.transposed();
+        let (backward, mut backward_entries) =
+            SparseMatrix::pack_in(&flipped, self.backward.format(), Precision::F32)?;
+        let backward = backward.with_isa(self.backward.isa())?;
+        let (repacked, forward_entries) = self.forward.repack(&weights)?;
+        trace_back(&mut backward_entries, &origins);
+        self.bands = Bands::by_weights(&weights, 1, BAND);
+        self.weights = weights;
+        self.backward = backward;
+        self.forward_entries = forward_entries;
+        self.backward_entries = backward_entries;
+        Ok(repacked)
+    }
+}
+
+/// Most rows of a band of the weights' gradient.
+const BAND: usize = 256;
+
+/// Turns entries of the transposed weights into those of the weights.
+fn trace_back(entries: &mut [u32], origins: &[u32]) {
+    for entry in entries {
+        if *entry != PADDING {
+            *entry = origins[*entry as usize];
+        }
     }
 }

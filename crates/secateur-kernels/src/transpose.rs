@@ -21,7 +21,7 @@ pub(crate) fn transpose<S: Simd>(
     unsafe {
         transpose_raw(
             simd,
-            from,
+            from.as_ptr(),
             from_stride,
             [rows, columns],
             to.as_mut_ptr(),
@@ -30,16 +30,16 @@ pub(crate) fn transpose<S: Simd>(
     };
 }
 
-/// [`transpose`] to a pointer, for targets that share memory with others between their rows.
+/// [`transpose`] between pointers, for memory that others use between the rows.
 ///
 /// # Safety
 ///
-/// `from` reaches its last element, and `to` has room for `columns` rows of `rows` floats,
+/// `from` has `rows` rows of `columns` floats, `from_stride` apart, and `to` has room for `columns` rows of `rows` floats,
 /// `to_stride` apart, that are ours to write.
 #[inline(always)]
 pub(crate) unsafe fn transpose_raw<S: Simd>(
     simd: S,
-    from: &[f32],
+    from: *const f32,
     from_stride: usize,
     [rows, columns]: [usize; 2],
     to: *mut f32,
@@ -53,7 +53,7 @@ pub(crate) unsafe fn transpose_raw<S: Simd>(
             unsafe {
                 transpose_block(
                     simd,
-                    from.as_ptr().add(row * from_stride + column),
+                    from.add(row * from_stride + column),
                     from_stride,
                     to.add(column * to_stride + row),
                     to_stride,
@@ -65,7 +65,7 @@ pub(crate) unsafe fn transpose_raw<S: Simd>(
         let first = if column < whole[1] { whole[0] } else { 0 };
         for row in first..rows {
             // SAFETY: `row < rows` and `column < columns`, within both.
-            unsafe { *to.add(column * to_stride + row) = from[row * from_stride + column] };
+            unsafe { *to.add(column * to_stride + row) = *from.add(row * from_stride + column) };
         }
     }
 }

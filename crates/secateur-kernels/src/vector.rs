@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn exp_is_close() {
-        for i in -8700..=8800 {
+        for i in (-8700..=8800).step_by(if cfg!(miri) { 97 } else { 1 }) {
             let x = i as f32 / 100.0;
             let expected = f64::from(x).exp();
             let got = f64::from(exp(pulp::Scalar::new(), x));

@@ -4,24 +4,20 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
+use crate::bands::Banded;
 use crate::dense::Dense;
 use crate::epilogue::Epilogue;
 use crate::isa::Isa;
 use crate::layout::Layout;
-use crate::lookup::{BLOCK, Lookup};
+use crate::lookup::BLOCK;
 use crate::reference::position;
 use crate::rows::Rows;
-use crate::scratch::Scratch;
-use crate::threads::SharedMut;
+use crate::scratch::{LINE, Scratch};
+use crate::threads::{SharedMut, Threads};
+use crate::values::{Stored, Values, Weights, with_stored};
 
 /// A format that multiplies a single column.
-pub(crate) trait VectorProduct: Sync {
-    /// `[m, k]`.
-    fn shape(&self) -> [usize; 2];
-
-    /// Rows of each band.
-    fn bands(&self) -> &[Range<usize>];
-
+pub(crate) trait VectorProduct: Banded {
     /// Floats wanted for the column in a form of the format's own.
     fn prepared_len(&self) -> usize {
         0
@@ -32,13 +28,28 @@ pub(crate) trait VectorProduct: Sync {
         false
     }
 
-    /// The sums of a band; `sums` has room for its rows, rounded up to [`BLOCK`].
-    fn sum(&self, isa: Isa, band: usize, x: &[f32], prepared: Option<&[f32]>, sums: &mut [f32]);
+    /// The sums of a band.
+    fn sum(&self, isa: Isa, part: VectorPart<'_, '_>);
+}
+
+/// One band against one column.
+#[derive(Debug)]
+pub(crate) struct VectorPart<'a, 'w> {
+    pub(crate) band: usize,
+    /// The weights of the matrix.
+    pub(crate) weights: &'a mut Weights<'w>,
+    /// The column, `k` values.
+    pub(crate) x: &'a [f32],
+    /// The same in the format's own form, where it made one.
+    pub(crate) prepared: Option<&'a [f32]>,
+    /// Room for the rows of the band, rounded up to [`BLOCK`].
+    pub(crate) sums: &'a mut [f32],
 }
 
 /// `y = epilogue(W x)` for `n` columns, one at a time. Lengths have been checked.
 pub(crate) fn multiply<P: VectorProduct>(
     product: &P,
+    values: &Values,
     isa: Isa,
     x: &[f32],
     n: usize,
@@ -47,11 +58,13 @@ pub(crate) fn multiply<P: VectorProduct>(
     epilogue: &Epilogue<'_>,
     scratch: &mut Scratch,
 ) {
-    let [m, k] = product.shape();
+    let bands = product.bands();
+    let [m, k] = bands.shape();
     let Scratch {
         threads,
         input,
         sums,
+        weights,
         ..
     } = scratch;
     let prepared_len = product.prepared_len().next_multiple_of(16);
@@ -59,9 +72,14 @@ pub(crate) fn multiply<P: VectorProduct>(
     let input = input.floats(prepared_len + if contiguous { 0 } else { k });
     let (prepared, column_copy) = input.split_at_mut(prepared_len);
     // Each band begins a block of its own, so that rounding up cannot reach into the next.
-    let most = product.bands().iter().map(Range::len).max().unwrap_or(0);
-    let room = most.next_multiple_of(BLOCK);
-    let sums = SharedMut::new(sums.floats(room * product.bands().len()));
+    let sums_len = bands.tallest().next_multiple_of(BLOCK);
+    let sums = SharedMut::new(sums.floats(sums_len * bands.count()));
+    let workers = match threads {
+        Threads::One => 1,
+        Threads::Rayon => rayon::current_num_threads() + 1,
+    };
+    let room_len = Weights::room(values, || product.longest_part()).next_multiple_of(LINE);
+    let rooms = SharedMut::new(weights.floats(room_len * workers));
     let y = SharedMut::new(y);
     for column in 0..n {
         let x = if contiguous {
@@ -74,13 +92,29 @@ pub(crate) fn multiply<P: VectorProduct>(
         };
         let ready = product.prepare(isa, x, prepared);
         let prepared = ready.then_some(&*prepared);
-        threads.for_each(product.bands().len(), |band| {
-            // SAFETY: `room` floats for each band, this one's ours alone.
-            let sums = unsafe { std::slice::from_raw_parts_mut(sums.get().add(band * room), room) };
-            product.sum(isa, band, x, prepared, sums);
+        threads.for_each(bands.count(), |band| {
+            let worker = rayon::current_thread_index().map_or(0, |index| index + 1) % workers;
+            // SAFETY: `sums_len` floats for each band, and room for each worker, which runs one
+            // band at a time: both are ours alone.
+            let (sums, room) = unsafe {
+                let sums = sums.at(band * sums_len).get();
+                let room = rooms.at(worker * room_len).get();
+                (
+                    std::slice::from_raw_parts_mut(sums, sums_len),
+                    std::slice::from_raw_parts_mut(room, room_len),
+                )
+            };
+            let part = VectorPart {
+                band,
+                weights: &mut Weights::new(values, isa, room),
+                x,
+                prepared,
+                sums: &mut *sums,
+            };
+            product.sum(isa, part);
             isa.dispatch(FinishColumn {
                 sums,
-                rows: product.bands()[band].clone(),
+                rows: bands.rows(band),
                 y,
                 at: |row| position(layout, row, column, m, n),
                 together: contiguous,
@@ -146,78 +180,38 @@ impl<F: Fn(usize) -> usize> WithSimd for FinishColumn<'_, F> {
     }
 }
 
-impl VectorProduct for Lookup {
-    fn shape(&self) -> [usize; 2] {
-        self.shape()
-    }
-
-    fn bands(&self) -> &[Range<usize>] {
-        self.bands()
-    }
-
-    fn prepared_len(&self) -> usize {
-        self.prepared_len()
-    }
-
-    fn prepare(&self, isa: Isa, x: &[f32], prepared: &mut [f32]) -> bool {
-        self.prepare(isa, x, prepared)
-    }
-
-    fn sum(&self, _: Isa, band: usize, x: &[f32], prepared: Option<&[f32]>, sums: &mut [f32]) {
-        sums.fill(0.0);
-        match prepared {
-            Some(planes) => self.add_prepared(band, planes, sums),
-            None => self.add_plain(band, x, sums),
-        }
-    }
-}
-
 impl VectorProduct for Rows {
-    fn shape(&self) -> [usize; 2] {
-        crate::tile::TileProduct::shape(self)
-    }
-
-    fn bands(&self) -> &[Range<usize>] {
-        crate::tile::TileProduct::bands(self)
-    }
-
-    fn sum(&self, _: Isa, band: usize, x: &[f32], _: Option<&[f32]>, sums: &mut [f32]) {
-        self.multiply_vector(band, x, sums);
+    fn sum(&self, _: Isa, part: VectorPart<'_, '_>) {
+        self.multiply_vector(part);
     }
 }
 
 impl VectorProduct for Dense {
-    fn shape(&self) -> [usize; 2] {
-        crate::tile::TileProduct::shape(self)
-    }
-
-    fn bands(&self) -> &[Range<usize>] {
-        crate::tile::TileProduct::bands(self)
-    }
-
-    fn sum(&self, isa: Isa, band: usize, x: &[f32], _: Option<&[f32]>, sums: &mut [f32]) {
-        isa.dispatch(DenseRows {
+    fn sum(&self, isa: Isa, part: VectorPart<'_, '_>) {
+        with_stored!(part.weights.stored(), weights => isa.dispatch(DenseRows {
             dense: self,
-            band,
-            x,
-            sums,
-        });
+            band: part.band,
+            weights,
+            x: part.x,
+            sums: part.sums,
+        }));
     }
 }
 
-struct DenseRows<'a> {
+struct DenseRows<'a, W> {
     dense: &'a Dense,
     band: usize,
+    weights: &'a [W],
     x: &'a [f32],
     sums: &'a mut [f32],
 }
 
-impl WithSimd for DenseRows<'_> {
+impl<W: Stored> WithSimd for DenseRows<'_, W> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         self.dense
-            .multiply_vector(simd, self.band, self.x, self.sums);
+            .multiply_vector(simd, self.band, self.weights, self.x, self.sums);
     }
 }

@@ -32,6 +32,7 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 #[test]
+#[cfg_attr(miri, ignore = "large")]
 fn later_calls_allocate_nothing() {
     for geometry in [
         ConvGeometry::conv2d([24, 12], [3, 3]).padding([1, 1]),

@@ -10,6 +10,26 @@ use secateur_kernels::{
 
 const FORMATS: [ConvFormat; 2] = [ConvFormat::Panels, ConvFormat::Dense];
 
+/// Several threads; under Miri, which runs rayon's pool slowly and never sees it end, one.
+const MANY: Threads = if cfg!(miri) {
+    Threads::One
+} else {
+    Threads::Rayon
+};
+
+/// A property on `usual` cases; on two under Miri, which is a thousand times slower and has no files
+/// to note failures in.
+fn on_cases(usual: u32) -> ProptestConfig {
+    if cfg!(miri) {
+        ProptestConfig {
+            failure_persistence: None,
+            ..ProptestConfig::with_cases(2)
+        }
+    } else {
+        ProptestConfig::with_cases(usual)
+    }
+}
+
 /// Numbers from -1 to 1, the same for a seed.
 fn numbers(seed: u64, len: usize) -> Vec<f32> {
     let mut state = seed.wrapping_mul(2).wrapping_add(0x9E37_79B9_7F4A_7C15);
@@ -129,6 +149,9 @@ fn check(got: &[f32], expected: &[f64], terms: usize, what: &dyn std::fmt::Debug
     }
 }
 
+/// Height and width of an image stay below them.
+const LARGEST: [usize; 2] = if cfg!(miri) { [6, 9] } else { [30, 75] };
+
 fn kernel() -> impl Strategy<Value = [usize; 2]> {
     prop_oneof![
         Just([1, 1]),
@@ -149,7 +172,7 @@ fn cases() -> impl Strategy<Value = Case> {
             1_usize..20,
             1_usize..12,
         ),
-        ([1_usize..30, 1..75], 1_usize..4),
+        ([1..LARGEST[0], 1..LARGEST[1]], 1_usize..4),
         (
             prop_oneof![Just(0.0), Just(1.0), 0.0..1.0_f64],
             any::<u64>(),
@@ -176,7 +199,7 @@ fn cases() -> impl Strategy<Value = Case> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(on_cases(128))]
 
     #[test]
     fn convolutions_match_the_reference(case in cases()) {
@@ -187,7 +210,7 @@ proptest! {
                 let packed = packed.clone().with_isa(isa).unwrap();
                 let y = case.run(&packed, Epilogue::none(), Threads::One);
                 check(&y, &expected, case.terms(), &(format, isa));
-                let shared = case.run(&packed, Epilogue::none(), Threads::Rayon);
+                let shared = case.run(&packed, Epilogue::none(), MANY);
                 prop_assert_eq!(&y, &shared, "{} differs between thread counts", format);
             }
         }
@@ -268,6 +291,7 @@ proptest! {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "large")]
 fn images_wider_and_batches_larger_than_a_tile() {
     for (geometry, image, batch) in [
         (
@@ -322,8 +346,7 @@ fn images_wider_and_batches_larger_than_a_tile() {
                             .num_threads(threads)
                             .build()
                             .unwrap();
-                        let shared =
-                            pool.install(|| case.run(&packed, Epilogue::none(), Threads::Rayon));
+                        let shared = pool.install(|| case.run(&packed, Epilogue::none(), MANY));
                         assert_eq!(y, shared, "{threads} threads");
                     }
                 }
@@ -342,6 +365,19 @@ fn strides_beyond_the_image_see_its_corner() {
         let y = case.run(&case.pack(format), Epilogue::none(), Threads::One);
         check(&y, &case.expected(), case.terms(), &format);
     }
+}
+
+#[test]
+fn kernels_of_too_many_places_are_refused() {
+    let larger = ConvGeometry::conv2d([1, 1], [256, 256]);
+    assert!(matches!(
+        larger.output([256, 256]),
+        Err(KernelError::Dimension {
+            max: 65535,
+            got: 65536,
+            ..
+        })
+    ));
 }
 
 #[test]
@@ -364,6 +400,7 @@ fn one_packed_convolution_serves_images_of_any_size() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "large")]
 fn many_threads_share_one_packed_convolution() {
     let geometry = ConvGeometry::conv2d([40, 24], [3, 3]).padding([1, 1]);
     let case = Case::new(geometry, [20, 20], 2, 0.2, 4);
@@ -373,7 +410,7 @@ fn many_threads_share_one_packed_convolution() {
         std::thread::scope(|scope| {
             for nth in 0..8 {
                 let (case, packed, expected) = (&case, &packed, &expected);
-                let threads = [Threads::One, Threads::Rayon][nth % 2];
+                let threads = [Threads::One, MANY][nth % 2];
                 scope.spawn(move || {
                     for _ in 0..10 {
                         assert_eq!(&case.run(packed, Epilogue::none(), threads), expected);

@@ -1,7 +1,7 @@
 //! Bytes of matrices: read back exactly, and refused when anything is wrong with them.
 
 use proptest::prelude::*;
-use secateur_kernels::{Csr, Format, KernelError, SparseMatrix};
+use secateur_kernels::{Csr, Format, KernelError, Precision, SparseMatrix};
 
 fn matrix(rows: usize, columns: usize, every: usize, format: Format) -> SparseMatrix {
     let mask: Vec<bool> = (0..rows * columns).map(|at| at * 7 % every < 3).collect();
@@ -12,6 +12,9 @@ fn matrix(rows: usize, columns: usize, every: usize, format: Format) -> SparseMa
     )
     .unwrap()
 }
+
+/// Rows and columns stay below it.
+const LARGEST: usize = if cfg!(miri) { 12 } else { 60 };
 
 fn formats() -> [Format; 7] {
     let blocks = Format::Blocks {
@@ -36,14 +39,33 @@ fn sign(bytes: &mut [u8]) {
     bytes[end..].copy_from_slice(&sum.to_le_bytes());
 }
 
+/// A property on `usual` cases; on two under Miri, which is a thousand times slower and has no files
+/// to note failures in.
+fn on_cases(usual: u32) -> ProptestConfig {
+    if cfg!(miri) {
+        ProptestConfig {
+            failure_persistence: None,
+            ..ProptestConfig::with_cases(2)
+        }
+    } else {
+        ProptestConfig::with_cases(usual)
+    }
+}
+
 proptest! {
+    #![proptest_config(on_cases(256))]
+
     #[test]
-    fn bytes_are_read_back(rows in 1_usize..40, columns in 1_usize..60, every in 3_usize..40) {
+    fn bytes_are_read_back(rows in 1_usize..LARGEST, columns in 1_usize..LARGEST, every in 3_usize..40) {
         for format in formats() {
-            let packed = matrix(rows, columns, every, format);
-            let bytes = packed.to_bytes();
-            prop_assert_eq!(bytes.len(), SparseMatrix::stored_len([rows, columns], packed.nnz()));
-            prop_assert_eq!(SparseMatrix::from_bytes(&bytes).unwrap(), packed);
+            for precision in Precision::ALL {
+                let packed = matrix(rows, columns, every, format);
+                let packed = packed.with_precision(precision).unwrap();
+                let bytes = packed.to_bytes();
+                let len = SparseMatrix::stored_len([rows, columns], packed.nnz(), precision);
+                prop_assert_eq!(bytes.len(), len);
+                prop_assert_eq!(SparseMatrix::from_bytes(&bytes).unwrap(), packed);
+            }
         }
     }
 
@@ -78,18 +100,51 @@ fn later_versions_are_named() {
     bytes[8] = 9;
     assert!(matches!(
         SparseMatrix::from_bytes(&bytes),
-        Err(KernelError::Version { found: 9, known: 1 })
+        Err(KernelError::Version { found: 9, known: 2 })
     ));
 }
 
 #[test]
 fn bits_past_the_last_column_are_refused() {
     let mut bytes = matrix(1, 3, 3, Format::Csr).to_bytes();
-    // The one byte of the bitmap follows the header of 48 bytes.
-    bytes[48] = 0b1011;
+    // The one byte of the bitmap follows the header of 52 bytes.
+    bytes[52] = 0b1011;
     sign(&mut bytes);
     assert!(matches!(
         SparseMatrix::from_bytes(&bytes),
         Err(KernelError::ColumnOutOfRange { column: 3, .. })
+    ));
+}
+
+#[test]
+fn the_first_version_is_read() {
+    let packed = matrix(9, 13, 5, Format::Panels);
+    let mut bytes = packed.to_bytes();
+    // It had no word for the precision, at the end of the header.
+    bytes[8] = 1;
+    bytes.drain(48..52);
+    sign(&mut bytes);
+    assert_eq!(SparseMatrix::from_bytes(&bytes), Ok(packed));
+}
+
+#[test]
+fn version_zero_is_refused() {
+    let mut bytes = matrix(2, 2, 3, Format::Csr).to_bytes();
+    bytes[8] = 0;
+    sign(&mut bytes);
+    assert!(matches!(
+        SparseMatrix::from_bytes(&bytes),
+        Err(KernelError::Damaged { .. })
+    ));
+}
+
+#[test]
+fn unknown_precisions_are_refused() {
+    let mut bytes = matrix(2, 2, 3, Format::Csr).to_bytes();
+    bytes[48] = 3;
+    sign(&mut bytes);
+    assert!(matches!(
+        SparseMatrix::from_bytes(&bytes),
+        Err(KernelError::Damaged { .. })
     ));
 }

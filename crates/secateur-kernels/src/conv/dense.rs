@@ -97,6 +97,7 @@ impl ConvDense {
             input,
             sums,
             conv,
+            ..
         } = scratch;
         conv.plane
             .lay_out_whole(&self.geometry, image, isa.lanes())?;
@@ -227,10 +228,9 @@ impl Strip<'_> {
                 // as much again, a vector more a channel, for it turned about; the pixels beyond
                 // the line are initialised and dropped.
                 unsafe {
-                    let from = std::slice::from_raw_parts(self.sums, padded_width * channels);
                     transpose_raw(
                         simd,
-                        from,
+                        self.sums.cast_const(),
                         channels,
                         [padded_width, channels],
                         turned,
@@ -353,6 +353,18 @@ impl<const V: usize, const P: usize> WithSimd for Pixels<'_, V, P> {
     }
 }
 
+impl ConvDense {
+    /// The stored values, padding included.
+    pub(crate) fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// The same, to be changed; padding must stay zero.
+    pub(crate) fn values_mut(&mut self) -> &mut [f32] {
+        &mut self.values
+    }
+}
+
 impl Slots for ConvDense {
     fn for_each_slot(&self, visit: &mut dyn FnMut(usize, usize, usize)) {
         let [rows, columns] = self.geometry.matrix_shape();
@@ -370,16 +382,8 @@ impl Slots for ConvDense {
         }
     }
 
-    fn values(&self) -> &[f32] {
-        &self.values
-    }
-
-    fn values_mut(&mut self) -> &mut [f32] {
-        &mut self.values
-    }
-
     fn bytes(&self) -> usize {
-        size_of_val(&self.values[..]) + size_of_val(&self.kept[..])
+        size_of_val(&self.kept[..])
     }
 }
 

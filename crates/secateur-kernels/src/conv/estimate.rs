@@ -268,6 +268,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "large")]
     fn full_weights_are_dense_and_few_are_panels() {
         for (channels, kernel, image) in [
             ([256, 256], 3, [14, 14]),
@@ -289,6 +290,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "large")]
     fn depthwise_weights_are_panels_even_when_full() {
         let geometry = ConvGeometry::conv2d([64, 64], [3, 3])
             .padding([1, 1])

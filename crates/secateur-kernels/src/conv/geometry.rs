@@ -2,8 +2,8 @@
 
 use crate::error::{KernelError, checked_product};
 
-/// Most places of a kernel: one is named by 16 bits.
-const MAX_TAPS: usize = 1 << 16;
+/// Most places of a kernel: 16 bits name one, and tell how many are kept.
+const MAX_TAPS: usize = u16::MAX as usize;
 
 /// Most rows or columns of a padded image: products of two stay far from overflow.
 const MAX_SIDE: usize = i32::MAX as usize;

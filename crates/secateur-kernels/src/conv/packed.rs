@@ -128,6 +128,7 @@ impl SparseConv {
         format: ConvFormat,
         hint: &ConvHint,
     ) -> Result<Self, KernelError> {
+        slots::check_entries(csr)?;
         let choice = ConvChoice::of(csr, geometry, hint)?;
         let storage = match format {
             ConvFormat::Dense => Storage::Dense(ConvDense::pack(csr, geometry)?),
@@ -212,7 +213,10 @@ impl SparseConv {
     /// `[out, in / groups * height * width]`.
     #[must_use]
     pub fn to_csr(&self) -> Csr {
-        slots::to_csr(self.slots(), self.geometry.matrix_shape())
+        let values = self.values();
+        slots::to_csr(self.slots(), self.geometry.matrix_shape(), |slot| {
+            values[slot]
+        })
     }
 
     /// Replaces the weights by those of `csr`, which keeps the same places.
@@ -242,7 +246,7 @@ impl SparseConv {
             Storage::Panels(panels) => panels.values_mut(),
         };
         for (slot, entry) in origins {
-            stored[slot as usize] = csr.values()[entry as usize];
+            stored[slot] = csr.values()[entry];
         }
         Ok(())
     }
@@ -284,7 +288,14 @@ impl SparseConv {
     /// Bytes of the packed weights and indices.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.slots().bytes()
+        self.slots().bytes() + size_of_val(self.values())
+    }
+
+    fn values(&self) -> &[f32] {
+        match &self.storage {
+            Storage::Dense(dense) => dense.values(),
+            Storage::Panels(panels) => panels.values(),
+        }
     }
 
     fn slots(&self) -> &dyn Slots {

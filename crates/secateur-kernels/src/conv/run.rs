@@ -44,6 +44,7 @@ pub(crate) fn convolve(
         input,
         sums,
         conv,
+        ..
     } = scratch;
     let workers = match threads {
         Threads::One => 1,

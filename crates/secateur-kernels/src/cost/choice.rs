@@ -6,11 +6,13 @@ use super::CostModel;
 use crate::csr::Csr;
 use crate::error::KernelError;
 use crate::format::Format;
+use crate::values::Precision;
 
 /// What is known of the products that a matrix will be packed for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hint {
     columns: usize,
+    precision: Precision,
     model: Option<CostModel>,
 }
 
@@ -21,6 +23,7 @@ impl Hint {
     pub fn batch(columns: usize) -> Self {
         Self {
             columns: columns.max(1),
+            precision: Precision::F32,
             model: None,
         }
     }
@@ -33,6 +36,18 @@ impl Hint {
             model: Some(model),
             ..self
         }
+    }
+
+    /// Stores the weights in `precision` instead of `f32`.
+    #[must_use]
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
+    /// How the weights will be stored.
+    #[must_use]
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Columns expected.
@@ -51,7 +66,7 @@ impl Hint {
             Some(model) => model,
             None => CostModel::of_this_machine()?,
         };
-        Ok(model.choose(csr, self.columns))
+        Ok(model.choose_in(csr, self.columns, self.precision))
     }
 }
 

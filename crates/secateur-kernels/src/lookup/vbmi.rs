@@ -3,6 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::{BLOCK, CHUNK, GROUP, Lookup};
+use crate::values::Stored;
 
 /// Splits whole chunks of `x` into planes: of each chunk the lowest bytes of its 128 floats, then
 /// the second, third and highest. False where a float is infinite or NaN.
@@ -83,7 +84,13 @@ fn look_up(p: &[__m512i; 8], index: __m512i) -> [__m512; 4] {
 ///
 /// AVX-512 F, BW, VL and VBMI; `planes` has every chunk, `sums` every block of the band.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi")]
-pub(super) unsafe fn add_band(lookup: &Lookup, band: usize, planes: &[f32], sums: &mut [f32]) {
+pub(super) unsafe fn add_band<W: Stored>(
+    lookup: &Lookup,
+    band: usize,
+    weights: &[W],
+    planes: &[f32],
+    sums: &mut [f32],
+) {
     let chunks = lookup.chunks();
     let zero = _mm512_setzero_ps();
     for chunk in 0..chunks {
@@ -100,7 +107,7 @@ pub(super) unsafe fn add_band(lookup: &Lookup, band: usize, planes: &[f32], sums
         }
         let mut block = lookup.blocks[start.block..end.block].iter();
         let mut index = lookup.indices[start.group..end.group].as_ptr();
-        let mut value = lookup.values[start.group * GROUP..end.group * GROUP].as_ptr();
+        let mut value = weights[lookup.slots_of(band, chunk)].as_ptr();
         for run in &lookup.runs[start.run..end.run] {
             for _ in 0..run.blocks {
                 let Some(block) = block.next() else {
@@ -111,10 +118,10 @@ pub(super) unsafe fn add_band(lookup: &Lookup, band: usize, planes: &[f32], sums
                 let mut next = || unsafe {
                     let found = look_up(&p, _mm512_load_si512(index.cast()));
                     let weights = [
-                        _mm512_loadu_ps(value),
-                        _mm512_loadu_ps(value.add(16)),
-                        _mm512_loadu_ps(value.add(32)),
-                        _mm512_loadu_ps(value.add(48)),
+                        W::load_16(value),
+                        W::load_16(value.add(16)),
+                        W::load_16(value.add(32)),
+                        W::load_16(value.add(48)),
                     ];
                     index = index.add(1);
                     value = value.add(GROUP);

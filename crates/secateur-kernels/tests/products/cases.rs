@@ -1,7 +1,29 @@
 //! Matrices, activations and comparisons that the tests of products share.
 
 use proptest::prelude::*;
-use secateur_kernels::{Csr, Epilogue, Format, Isa, Layout, Scratch, SparseMatrix, Threads};
+use secateur_kernels::{
+    Csr, Epilogue, Format, Isa, Layout, Precision, Scratch, SparseMatrix, Threads,
+};
+
+/// Several threads; under Miri, which runs rayon's pool slowly and never sees it end, one.
+pub const MANY: Threads = if cfg!(miri) {
+    Threads::One
+} else {
+    Threads::Rayon
+};
+
+/// A property on `usual` cases; on two under Miri, which is a thousand times slower and has no files
+/// to note failures in.
+pub fn on_cases(usual: u32) -> ProptestConfig {
+    if cfg!(miri) {
+        ProptestConfig {
+            failure_persistence: None,
+            ..ProptestConfig::with_cases(2)
+        }
+    } else {
+        ProptestConfig::with_cases(usual)
+    }
+}
 
 /// Formats that multiply only the weights that are stored.
 pub const EXACT: [Format; 7] = [
@@ -47,6 +69,9 @@ pub fn activations(seed: u64, len: usize) -> Vec<f32> {
 
 /// Rows or columns of a matrix: round ones, ragged ones, one.
 pub fn size() -> impl Strategy<Value = usize> {
+    if cfg!(miri) {
+        return prop_oneof![Just(1), Just(5), 1_usize..12, Just(17)].boxed();
+    }
     prop_oneof![
         Just(1),
         Just(3),
@@ -57,10 +82,14 @@ pub fn size() -> impl Strategy<Value = usize> {
         1_usize..150,
         Just(300)
     ]
+    .boxed()
 }
 
 /// Columns of X.
 pub fn columns() -> impl Strategy<Value = usize> {
+    if cfg!(miri) {
+        return prop_oneof![Just(1), Just(3), Just(6)].boxed();
+    }
     prop_oneof![
         Just(1),
         Just(3),
@@ -70,6 +99,7 @@ pub fn columns() -> impl Strategy<Value = usize> {
         1_usize..40,
         Just(130)
     ]
+    .boxed()
 }
 
 /// Holds outputs against the reference; `terms` products were added for each.
@@ -103,6 +133,15 @@ pub fn multiply(
         }
     }
     y
+}
+
+/// `csr` with its weights as `precision` stores them.
+pub fn rounded(csr: &Csr, precision: Precision) -> Csr {
+    let mut rounded = csr.clone();
+    for value in rounded.values_mut() {
+        *value = precision.round(*value);
+    }
+    rounded
 }
 
 /// `csr` packed in every one of `formats`, for every instruction set of this processor.

@@ -4,18 +4,20 @@
 mod cases;
 mod epilogues;
 mod n_of_m;
+mod precisions;
 mod sizes;
 mod special_values;
 
-use cases::{activations, check, columns, formats, multiply, size, weights};
+use cases::{MANY, activations, check, columns, formats, multiply, on_cases, size, weights};
 use proptest::prelude::*;
 use secateur_kernels::reference;
 use secateur_kernels::{
-    Epilogue, Format, Isa, Layout, Scratch, SparseMatrix, Threads, TrainingMatrix,
+    Csr, Epilogue, Format, Isa, KernelError, Layout, Precision, Repacked, Scratch, SparseMatrix,
+    Threads, TrainingMatrix,
 };
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(on_cases(48))]
 
     #[test]
     fn products_match_the_reference(
@@ -32,7 +34,7 @@ proptest! {
                     let packed = packed.clone().with_isa(isa).unwrap();
                     let y = multiply(&packed, &x, n, layout, Epilogue::none(), Threads::One);
                     check(&y, &expected, k, &(format, isa, layout, m, k, n));
-                    let shared = multiply(&packed, &x, n, layout, Epilogue::none(), Threads::Rayon);
+                    let shared = multiply(&packed, &x, n, layout, Epilogue::none(), MANY);
                     prop_assert_eq!(&y, &shared, "{} differs between thread counts", format);
                 }
             }
@@ -50,10 +52,102 @@ proptest! {
             prop_assert_eq!(&packed, &SparseMatrix::pack_as(&new, format).unwrap());
         }
     }
+
+    #[test]
+    fn a_changed_mask_is_packed_as_anew(
+        m in size(), k in size(), density in 0.0..1.0_f64, seed in any::<u64>(),
+        moves in prop::collection::vec(any::<prop::sample::Index>(), 0..9),
+    ) {
+        let old = weights(seed, [m, k], density);
+        let new = moved(&old, &moves);
+        let same_places = (old.starts(), old.indices()) == (new.starts(), new.indices());
+        for (at, format) in formats().into_iter().enumerate() {
+            let precision = Precision::ALL[at % 3];
+            let isa = Isa::available()[at % Isa::available().len()];
+            let pack = |csr: &Csr| {
+                let packed = SparseMatrix::pack_as(csr, format).unwrap();
+                packed.with_precision(precision).unwrap().with_isa(isa).unwrap()
+            };
+            let mut packed = pack(&old);
+            let expected = if same_places { Repacked::Values } else { Repacked::Structure };
+            prop_assert_eq!(packed.update(&new).unwrap(), expected);
+            prop_assert_eq!(packed, pack(&new));
+            if !same_places {
+                let mut packed = pack(&old);
+                let refused = packed.update_values(&new);
+                let named = matches!(refused, Err(KernelError::MaskChanged { .. }));
+                prop_assert!(named, "{} {:?}", format, refused);
+                prop_assert_eq!(packed, pack(&old));
+            }
+        }
+    }
+
+    #[test]
+    fn training_goes_on_with_a_changed_mask(
+        m in size(), k in size(), density in 0.0..1.0_f64, seed in any::<u64>(),
+        moves in prop::collection::vec(any::<prop::sample::Index>(), 1..9),
+    ) {
+        let old = weights(seed, [m, k], density);
+        let new = moved(&old, &moves);
+        for (forward, backward) in [(Format::Panels, Format::RowLists), (Format::Csr, Format::Dense)] {
+            let pack = |csr: &Csr| TrainingMatrix::new(csr.clone(), forward, backward).unwrap();
+            let mut matrix = pack(&old);
+            matrix.update(new.clone()).unwrap();
+            prop_assert_eq!(&matrix, &pack(&new));
+            // Its values still go where they belong.
+            let mut values = new.clone();
+            values.values_mut().iter_mut().for_each(|v| *v = 0.5 - *v);
+            matrix.set_values(values.values()).unwrap();
+            prop_assert_eq!(matrix, pack(&values));
+        }
+    }
+}
+
+/// Other values, with the mask turned over at some places.
+fn moved(csr: &Csr, moves: &[prop::sample::Index]) -> Csr {
+    let [m, k] = csr.shape();
+    let mut mask = vec![false; m * k];
+    for row in 0..m {
+        csr.row(row)
+            .for_each(|(column, _)| mask[row * k + column] = true);
+    }
+    for at in moves {
+        let at = at.index(m * k);
+        mask[at] = !mask[at];
+    }
+    Csr::from_masked(&activations(7, m * k), &mask, [m, k]).unwrap()
+}
+
+#[test]
+fn an_update_that_is_refused_changes_nothing() {
+    let csr = weights(1, [8, 12], 0.5);
+    let mut huge = csr.clone();
+    huge.values_mut().fill(1e6);
+    let mut packed = SparseMatrix::pack_as(&csr, Format::NofM { keep: 4, of: 4 })
+        .unwrap()
+        .with_precision(Precision::F16)
+        .unwrap();
+    let before = packed.clone();
+    assert!(matches!(
+        packed.update(&weights(1, [8, 13], 0.5)),
+        Err(KernelError::MaskChanged { .. })
+    ));
+    assert!(matches!(
+        packed.update(&huge),
+        Err(KernelError::OutOfRange { .. })
+    ));
+    assert_eq!(packed, before);
+    let few = Csr::from_dense(&[1.0, 0.0, 0.0, 1.0], [1, 4]).unwrap();
+    let mut matrix =
+        TrainingMatrix::new(few, Format::NofM { keep: 2, of: 4 }, Format::Csr).unwrap();
+    let before = matrix.clone();
+    let refused = matrix.update(Csr::from_dense(&[1.0; 4], [1, 4]).unwrap());
+    assert!(matches!(refused, Err(KernelError::Pattern { .. })));
+    assert_eq!(matrix, before);
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(on_cases(32))]
 
     #[test]
     fn a_training_step_matches_the_reference(
@@ -71,7 +165,7 @@ proptest! {
             prop_assert_eq!(matrix.weights(), &csr);
             for (isa, threads) in Isa::available()
                 .into_iter()
-                .flat_map(|isa| [(isa, Threads::One), (isa, Threads::Rayon)])
+                .flat_map(|isa| [(isa, Threads::One), (isa, MANY)])
             {
                 let matrix = matrix.clone().with_isa(isa).unwrap();
                 let mut scratch = Scratch::new().with_threads(threads);
@@ -94,7 +188,7 @@ proptest! {
 #[test]
 fn empty_and_full_matrices() {
     for density in [0.0, 1.0] {
-        for [m, k] in [[1, 1], [8, 8], [5, 300]] {
+        for [m, k] in [[1, 1], [8, 8], [5, if cfg!(miri) { 30 } else { 300 }]] {
             let csr = weights(7, [m, k], density);
             let x = activations(7, k * 5);
             let expected = reference::matmul(&csr, &x, 5, Layout::FeatureMajor);

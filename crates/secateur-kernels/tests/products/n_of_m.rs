@@ -2,9 +2,13 @@
 
 use proptest::prelude::*;
 use secateur_kernels::reference;
-use secateur_kernels::{Csr, Epilogue, Format, KernelError, Layout, SparseMatrix, Threads};
+use secateur_kernels::{
+    Csr, Epilogue, Format, KernelError, Layout, Precision, SparseMatrix, Threads,
+};
 
-use crate::cases::{activations, check, columns, multiply, packings, size, weights};
+use crate::cases::{
+    MANY, activations, check, columns, multiply, on_cases, packings, size, weights,
+};
 
 /// `[keep, of]`.
 const PATTERNS: [[usize; 2]; 8] = [
@@ -36,7 +40,7 @@ fn patterned(seed: u64, [m, k]: [usize; 2], [keep, of]: [usize; 2], fill: f64) -
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(on_cases(48))]
 
     #[test]
     fn products_of_patterned_weights_match_the_reference(
@@ -49,7 +53,7 @@ proptest! {
         let csr = patterned(seed, [m, k], pattern, fill);
         let packed = SparseMatrix::pack_as(&csr, format).unwrap();
         prop_assert_eq!(&packed.to_csr(), &csr);
-        prop_assert_eq!(format.bytes(&csr).unwrap(), packed.bytes());
+        prop_assert_eq!(format.bytes(&csr, Precision::F32).unwrap(), packed.bytes());
         let mut x = activations(seed, k * n);
         if nan {
             x[at.index(k * n)] = f32::NAN;
@@ -57,7 +61,7 @@ proptest! {
         for layout in [Layout::FeatureMajor, Layout::BatchMajor] {
             let expected = reference::matmul(&csr, &x, n, layout);
             for packed in packings(&csr, &[format]) {
-                let [y, shared] = [Threads::One, Threads::Rayon]
+                let [y, shared] = [Threads::One, MANY]
                     .map(|threads| multiply(&packed, &x, n, layout, Epilogue::none(), threads));
                 prop_assert!(y.iter().map(|v| v.to_bits()).eq(shared.iter().map(|v| v.to_bits())));
                 // A NaN of the reference has to be one here, and only there.
@@ -94,7 +98,7 @@ fn the_first_group_that_breaks_the_pattern_is_named() {
         ),
         "{error}"
     );
-    assert_eq!(format.bytes(&csr), Err(error));
+    assert_eq!(format.bytes(&csr, Precision::F32), Err(error));
     assert!(SparseMatrix::pack_as(&csr, Format::NofM { keep: 3, of: 4 }).is_ok());
 }
 
@@ -118,9 +122,12 @@ fn patterns_out_of_range_are_refused() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "large")]
 fn a_full_pattern_takes_five_bytes_a_weight_at_most() {
     let csr = patterned(3, [512, 1024], [2, 4], 1.1);
-    let bytes = Format::NofM { keep: 2, of: 4 }.bytes(&csr).unwrap();
+    let bytes = Format::NofM { keep: 2, of: 4 }
+        .bytes(&csr, Precision::F32)
+        .unwrap();
     let each = bytes as f64 / csr.nnz() as f64;
     assert!((4.5..5.0).contains(&each), "{each}");
 }

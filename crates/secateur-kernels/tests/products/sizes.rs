@@ -1,16 +1,24 @@
 //! The size of every format, told before packing.
 
 use proptest::prelude::*;
-use secateur_kernels::{Format, SparseMatrix};
+use secateur_kernels::{Format, Precision, SparseMatrix};
 
-use crate::cases::{formats, size, weights};
+use crate::cases::{formats, on_cases, size, weights};
+
+/// Rows or columns of several bands and panels as well.
+fn tall() -> impl Strategy<Value = usize> {
+    if cfg!(miri) {
+        return size().boxed();
+    }
+    prop_oneof![size(), Just(700), Just(900)].boxed()
+}
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(on_cases(24))]
 
     #[test]
     fn a_size_told_before_packing_is_the_size_after(
-        m in prop_oneof![size(), Just(700)], k in prop_oneof![size(), Just(900)],
+        m in tall(), k in tall(),
         density in prop_oneof![0.0..1.0_f64, 0.0..0.08_f64, Just(0.0), Just(1.0)],
         seed in any::<u64>(),
     ) {
@@ -22,9 +30,14 @@ proptest! {
             }
         }
         for format in formats() {
-            let packed = SparseMatrix::pack_as(&csr, format).unwrap();
-            prop_assert_eq!(format.bytes(&csr).unwrap(), packed.bytes(), "{}", format);
-            prop_assert_eq!(format.bytes_masked(&mask, [m, k]).unwrap(), packed.bytes());
+            let mut packed = SparseMatrix::pack_as(&csr, format).unwrap();
+            for precision in Precision::ALL {
+                packed = packed.with_precision(precision).unwrap();
+                let told = format.bytes(&csr, precision).unwrap();
+                prop_assert_eq!(told, packed.bytes(), "{} {}", format, precision);
+                let told = format.bytes_masked(&mask, [m, k], precision).unwrap();
+                prop_assert_eq!(told, packed.bytes());
+            }
         }
     }
 }
@@ -35,10 +48,18 @@ fn a_size_is_refused_where_packing_is() {
     for (rows, columns) in [(0, 1), (1, 0), (257, 1), (1, usize::MAX)] {
         let format = Format::Blocks { rows, columns };
         assert_eq!(
-            format.bytes(&csr).unwrap_err(),
+            format.bytes(&csr, Precision::F32).unwrap_err(),
             SparseMatrix::pack_as(&csr, format).unwrap_err()
         );
     }
-    assert!(Format::Csr.bytes_masked(&[true; 5], [2, 3]).is_err());
-    assert!(Format::Csr.bytes_masked(&[], [0, 3]).is_err());
+    assert!(
+        Format::Csr
+            .bytes_masked(&[true; 5], [2, 3], Precision::F32)
+            .is_err()
+    );
+    assert!(
+        Format::Csr
+            .bytes_masked(&[], [0, 3], Precision::F32)
+            .is_err()
+    );
 }
