@@ -71,9 +71,7 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Command> 
             }
             "--only" | "--threads" | "--json" | "--rivals" | "--real" => {}
             _ => {
-                return Err(BenchError::Usage(format!(
-                    "there is no option `{option}`"
-                )));
+                return Err(BenchError::Usage(format!("there is no option `{option}`")));
             }
         }
         let value = words

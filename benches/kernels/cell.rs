@@ -121,9 +121,8 @@ impl Cell {
             (DENSE_BEST, self.dense_best.1),
             (DENSE_REFERENCE, self.reference.ms),
         ];
-        let row = |&(name, ms): &(&str, f64)| {
-            Row::new(case, self.work, self.sparsity, threads, name, ms)
-        };
+        let row =
+            |&(name, ms): &(&str, f64)| Row::new(case, self.work, self.sparsity, threads, name, ms);
         self.times.iter().chain(&derived).map(row).collect()
     }
 }
@@ -257,7 +256,10 @@ mod tests {
         let weights = pruned([m, k], 0.75, Pattern::Unstructured).unwrap();
         let cell = measure(work, weights, setup(), None).unwrap();
         let names: Vec<_> = cell.times.iter().map(|(name, _)| *name).collect();
-        assert_eq!(names, [SECATEUR, SECATEUR_DENSE, FLEX, FAER, SPRS, FAER_SPARSE]);
+        assert_eq!(
+            names,
+            [SECATEUR, SECATEUR_DENSE, FLEX, FAER, SPRS, FAER_SPARSE]
+        );
         assert!(cell.times.iter().all(|(_, ms)| *ms > 0.0));
         assert!(cell.peak > 0.0 && cell.share_of_bound() > 0.0);
         assert!(cell.reads.is_some());

@@ -142,7 +142,10 @@ mod tests {
         let outputs = contestant.outputs();
         let expected = inputs.expected().unwrap();
         let work = inputs.work;
-        assert!(outputs.len() >= least && outputs.len() <= expected.len(), "{work}");
+        assert!(
+            outputs.len() >= least && outputs.len() <= expected.len(),
+            "{work}"
+        );
         assert_eq!(first_wrong(&outputs, &expected), None, "{work}");
     }
 
@@ -154,7 +157,11 @@ mod tests {
             let all = inputs.expected().unwrap().len();
             let outputs = work.lengths()[2];
             check(&mut SparseKernels::new(&inputs, 1).unwrap(), &inputs, all);
-            check(&mut DenseKernels::new(&inputs, 1).unwrap(), &inputs, outputs);
+            check(
+                &mut DenseKernels::new(&inputs, 1).unwrap(),
+                &inputs,
+                outputs,
+            );
             check(&mut flex::new(&inputs), &inputs, all);
             if let Some(mut faer) = FaerDense::new(&inputs) {
                 check(&mut faer, &inputs, all);

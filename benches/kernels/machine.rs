@@ -24,7 +24,11 @@ pub(crate) fn describe(setup: Setup) -> Result<String> {
     let bytes = reads.each_ref().map(Reads::bytes);
     let mut entrants = vec![Entrant::here("multiply-adds", &mut adds, setup.clock())?];
     for probe in &mut reads {
-        entrants.push(Entrant::here("reads", probe as &mut dyn Contestant, setup.clock())?);
+        entrants.push(Entrant::here(
+            "reads",
+            probe as &mut dyn Contestant,
+            setup.clock(),
+        )?);
     }
     let effort = Effort {
         seconds: 1.0,

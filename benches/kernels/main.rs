@@ -108,7 +108,10 @@ impl<'a> Run<'a> {
                 self.section(section)?;
             }
         }
-        println!("\n{}", table::summary(&self.cells, self.setup.isa.lanes() >= 16));
+        println!(
+            "\n{}",
+            table::summary(&self.cells, self.setup.isa.lanes() >= 16)
+        );
         Ok(())
     }
 
@@ -130,7 +133,10 @@ impl<'a> Run<'a> {
                 self.rows.write(&rows)?;
                 self.cells.push((section, cell));
             }
-            let cells: Vec<_> = self.cells[first..].iter().map(|(_, cell)| cell.clone()).collect();
+            let cells: Vec<_> = self.cells[first..]
+                .iter()
+                .map(|(_, cell)| cell.clone())
+                .collect();
             println!("{}", table::bounds(&cells));
             if section == Section::Conv3x3 && !self.rivals.has_winograd() {
                 println!("  Winograd: not measured; nothing here in Rust runs it, see --rivals");
@@ -144,7 +150,10 @@ impl<'a> Run<'a> {
         if layers.is_empty() {
             return Ok(());
         }
-        println!("\nreal masks beside random ones with as many weights\n{}", real::columns());
+        println!(
+            "\nreal masks beside random ones with as many weights\n{}",
+            real::columns()
+        );
         for layer in &layers {
             for comparison in real::compare(layer, self.setup)? {
                 println!("{}", comparison.line());

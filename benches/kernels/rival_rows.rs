@@ -68,9 +68,8 @@ mod tests {
     #[test]
     fn rivals_stand_beside_their_case() {
         let work = Section::Conv3x3.works(true)[0];
-        let row = |sparsity, contestant: &str, ms| {
-            Row::new("conv3x3", work, sparsity, 1, contestant, ms)
-        };
+        let row =
+            |sparsity, contestant: &str, ms| Row::new("conv3x3", work, sparsity, 1, contestant, ms);
         let rivals = RivalRows {
             rows: vec![
                 row(0.0, "onednn-winograd", 1.0),
@@ -80,7 +79,10 @@ mod tests {
         };
         let lines = rivals.beside(&row(0.9, "secateur", 0.2));
         assert_eq!(lines.len(), 2);
-        assert!(lines[0].contains("4.00 x torch-csr (0.8000 ms"), "{lines:?}");
+        assert!(
+            lines[0].contains("4.00 x torch-csr (0.8000 ms"),
+            "{lines:?}"
+        );
         assert!(lines[1].contains("5.00 x onednn-winograd"), "{lines:?}");
         assert!(rivals.has_winograd());
         assert!(!RivalRows::read(None).unwrap().has_winograd());

@@ -48,7 +48,12 @@ impl Row {
     pub(crate) fn same_case(&self, other: &Self) -> bool {
         let key = |row: &Self| {
             let percent = (row.sparsity * 1e4).round() as u64;
-            (row.case.clone(), [row.m, row.k, row.n], percent, row.threads)
+            (
+                row.case.clone(),
+                [row.m, row.k, row.n],
+                percent,
+                row.threads,
+            )
         };
         key(self) == key(other)
     }

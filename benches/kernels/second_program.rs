@@ -129,7 +129,10 @@ mod tests {
         program.prepare(WORK).unwrap();
         assert_eq!(program.sample().unwrap(), 0.25);
         let message = program.sample().unwrap_err().to_string();
-        assert!(message.contains("`1 work product 2 3 4`, no time"), "{message}");
+        assert!(
+            message.contains("`1 work product 2 3 4`, no time"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -37,7 +37,10 @@ impl Stopwatch {
     const SAMPLE: f64 = 0.2;
 
     /// A stopwatch for `run`, whose duration is found by running it a few times.
-    pub(crate) fn fitting<E>(clock: Clock, mut run: impl FnMut() -> Result<(), E>) -> Result<Self, E> {
+    pub(crate) fn fitting<E>(
+        clock: Clock,
+        mut run: impl FnMut() -> Result<(), E>,
+    ) -> Result<Self, E> {
         let once = Self { clock, calls: 1 };
         // The first call may allocate and page in.
         once.sample(&mut run)?;

@@ -2,9 +2,7 @@
 
 use secateur_benches::median::median;
 
-use crate::cell::{
-    Cell, FAER, FAER_SPARSE, FLEX, FLEX_X86_V4, SECATEUR_DENSE, SPRS,
-};
+use crate::cell::{Cell, FAER, FAER_SPARSE, FLEX, FLEX_X86_V4, SECATEUR_DENSE, SPRS};
 use crate::goals;
 use crate::section::Section;
 
@@ -97,12 +95,13 @@ pub(crate) fn summary(cells: &[(Section, Cell)], wide: bool) -> String {
     };
     for (section, cell) in cells {
         let [m, k, n] = cell.work.size();
-        let name = format!(
-            "{section} {m}x{k}, n = {n}, {:.0} %",
-            100.0 * cell.sparsity
-        );
+        let name = format!("{section} {m}x{k}, n = {n}, {:.0} %", 100.0 * cell.sparsity);
         if let Some(goal) = goals::against_dense(*section, cell.work, cell.sparsity) {
-            judge(format!("{name}, against dense"), cell.ratio_to_dense(), goal);
+            judge(
+                format!("{name}, against dense"),
+                cell.ratio_to_dense(),
+                goal,
+            );
         }
         if let (Some(goal), Some(ratio)) = (
             goals::against_flex(*section, cell.sparsity),
@@ -112,7 +111,11 @@ pub(crate) fn summary(cells: &[(Section, Cell)], wide: bool) -> String {
         }
         if *section == Section::Unstructured && (cell.sparsity - 0.9).abs() < 1e-6 {
             let share = cell.share_of_bound();
-            judge(format!("{name}, share of the peak"), share, goals::PEAK_SHARE);
+            judge(
+                format!("{name}, share of the peak"),
+                share,
+                goals::PEAK_SHARE,
+            );
         }
     }
     let mut text = format!("{met} of {} goals met", met + short.len());
@@ -153,7 +156,14 @@ mod tests {
     #[test]
     fn a_line_has_ratios_and_goals() {
         let line = line(Section::Unstructured, &cell(0.1));
-        for part in ["90.0 %", "panels", "0.9000*", " 9.00     6 |", " 12.00    12 ", " - "] {
+        for part in [
+            "90.0 %",
+            "panels",
+            "0.9000*",
+            " 9.00     6 |",
+            " 12.00    12 ",
+            " - ",
+        ] {
             assert!(line.contains(part), "{part}: {line}");
         }
         assert_eq!(columns().split_whitespace().count(), 22);
@@ -165,7 +175,10 @@ mod tests {
         assert_eq!(met, "3 of 3 goals met");
         let short = summary(&[(Section::Unstructured, cell(0.18))], false);
         assert!(short.starts_with("0 of 3 goals met (they are for AVX-512)"));
-        assert!(short.contains("n = 64, 90 %, against dense: 5.00 of 6"), "{short}");
+        assert!(
+            short.contains("n = 64, 90 %, against dense: 5.00 of 6"),
+            "{short}"
+        );
         assert!(short.contains("against Flex: 6.67 of 12"), "{short}");
     }
 
@@ -175,6 +188,9 @@ mod tests {
         assert!(!bounds(&[cell.clone()]).contains("GB/s"));
         cell.reads = Some((2_500_000, 40.0));
         let line = bounds(&[cell]);
-        assert!(line.contains("150 GFLOP/s") && line.contains("2.50 MB 40"), "{line}");
+        assert!(
+            line.contains("150 GFLOP/s") && line.contains("2.50 MB 40"),
+            "{line}"
+        );
     }
 }

@@ -33,13 +33,12 @@ impl SparseKernels {
     pub(crate) fn new(inputs: &Inputs, threads: usize) -> Result<Self> {
         let (work, csr) = (inputs.work, &inputs.weights);
         let packed = match work {
-            Work::Product { n, .. } => Packed::Matrix(SparseMatrix::pack_csr(csr, &Hint::batch(n))?),
+            Work::Product { n, .. } => {
+                Packed::Matrix(SparseMatrix::pack_csr(csr, &Hint::batch(n))?)
+            }
             Work::Training { n, .. } => {
                 let choose = |csr: &Csr| Hint::batch(n).choose(csr);
-                let formats = [
-                    choose(csr)?.format(),
-                    choose(&csr.transposed().0)?.format(),
-                ];
+                let formats = [choose(csr)?.format(), choose(&csr.transposed().0)?.format()];
                 Packed::Training {
                     matrix: TrainingMatrix::new(csr.clone(), formats[0], formats[1])?,
                     formats,
