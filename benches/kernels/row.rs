@@ -120,7 +120,10 @@ mod tests {
     fn a_row_has_the_fields_agreed_on() {
         assert_eq!(
             serde_json::to_string(&row("secateur", 0.9)).unwrap(),
-            r#"{"case":"unstructured","m":2,"k":3,"n":4,"sparsity":0.9,"threads":1,"contestant":"secateur","ms":0.25}"#
+            concat!(
+                r#"{"case":"unstructured","m":2,"k":3,"n":4,"sparsity":0.9,"#,
+                r#""threads":1,"contestant":"secateur","ms":0.25}"#
+            )
         );
     }
 
