@@ -56,12 +56,14 @@ pub(crate) fn rules(setup: Setup) -> String {
         "\n\
          bound   share that the kernels reach of their bound: operations on kept weights of the\n\
          \x20       peak; with one column, packed bytes of the speed of reading as many\n\
-         dense   the fastest dense contestant, and its share of the peak\n\
+         dense   the fastest dense contestant, its share of the peak, and how many times as long\n\
+         \x20       it takes\n\
          counts  the dense time that the ratio is taken against. The fastest counts only if it\n\
          \x20       reaches {PRODUCT_SHARE} of the peak (n = 64), {CONVOLUTION_SHARE} (convolutions) \
          or {VECTOR_MS} ms (1024x1024,\n\
          \x20       one column); elsewhere, marked *, that rate counts\n\
-         ratios  how many times as long others take\n\
+         ratio   how many times as long the dense time that counts is, which the goals are about;\n\
+         \x20       then how many times as long Flex as shipped and the others take\n\
          The peak is measured within each case, contestants take turns, results are checked.\n\
          In train-step, secateur-dense computes its forward product twice, in place of dW."
     );

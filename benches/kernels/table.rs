@@ -12,7 +12,7 @@ const RIVALS: [&str; 5] = [FLEX_X86_V4, SECATEUR_DENSE, FAER, SPRS, FAER_SPARSE]
 /// The heading of the columns.
 pub(crate) fn columns() -> String {
     let mut line = format!(
-        "{:>8}  {:14} {:>8} {:>6} | {:>8} {:14} {:>5} | {:>8} {:>6} {:>5} | {:>6} {:>5}",
+        "{:>8}  {:14} {:>8} {:>6} | {:>8} {:14} {:>5} {:>6} | {:>8} {:>6} {:>5} | {:>6} {:>5}",
         "sparsity",
         "format",
         "ms",
@@ -20,6 +20,7 @@ pub(crate) fn columns() -> String {
         "dense ms",
         "by",
         "peak",
+        "ratio",
         "counts",
         "ratio",
         "goal",
@@ -37,7 +38,7 @@ pub(crate) fn line(section: Section, cell: &Cell) -> String {
     let goal = |goal: Option<f64>| goal.map_or_else(String::new, |goal| format!("{goal}"));
     let (best, best_ms) = cell.dense_best;
     let mut line = format!(
-        "{:>6.1} %  {:14} {:>8.4} {:>4.0} % | {:>8.4} {:14} {:>3.0} % \
+        "{:>6.1} %  {:14} {:>8.4} {:>4.0} % | {:>8.4} {:14} {:>3.0} % {:>6.2} \
          | {:>7.4}{} {:>6.2} {:>5} | {:>6} {:>5}",
         100.0 * cell.sparsity,
         cell.format,
@@ -46,6 +47,7 @@ pub(crate) fn line(section: Section, cell: &Cell) -> String {
         best_ms,
         best,
         100.0 * cell.dense_share_of_peak(),
+        best_ms / cell.sparse_ms(),
         cell.reference.ms,
         if cell.reference.expected { '*' } else { ' ' },
         cell.ratio_to_dense(),

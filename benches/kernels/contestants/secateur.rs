@@ -22,7 +22,7 @@ pub(crate) struct SparseKernels {
 enum Packed {
     Matrix(SparseMatrix),
     Training {
-        matrix: TrainingMatrix,
+        matrix: Box<TrainingMatrix>,
         formats: [Format; 2],
         dw: Vec<f32>,
     },
@@ -40,7 +40,7 @@ impl SparseKernels {
                 let choose = |csr: &Csr| Hint::batch(n).choose(csr);
                 let formats = [choose(csr)?.format(), choose(&csr.transposed().0)?.format()];
                 Packed::Training {
-                    matrix: TrainingMatrix::new(csr.clone(), formats[0], formats[1])?,
+                    matrix: Box::new(TrainingMatrix::new(csr.clone(), formats[0], formats[1])?),
                     formats,
                     dw: vec![0.0; csr.nnz()],
                 }
