@@ -28,13 +28,8 @@ pub(crate) const FAER_SPARSE: &str = "faer-sparse";
 const MULTIPLY_ADDS: &str = "multiply-adds";
 const READS: &str = "reads";
 
-/// The dense contestants, and whether they use AVX-512 whatever `SECATEUR_ISA` says.
-const DENSE: [(&str, bool); 4] = [
-    (SECATEUR_DENSE, false),
-    (FLEX, false),
-    (FLEX_X86_V4, true),
-    (FAER, true),
-];
+/// Floats in the widest vectors that Flex uses as Burn ships it, whatever the processor has.
+const FLEX_LANES: usize = 8;
 
 /// How a run measures.
 #[derive(Clone, Copy, Debug)]
@@ -49,9 +44,16 @@ impl Setup {
         Clock::of_threads(self.threads)
     }
 
-    /// Whether the kernels use AVX-512.
-    fn is_wide(&self) -> bool {
-        self.isa.lanes() >= 16
+    /// Whether a contestant is a dense one to be compared with. `SECATEUR_ISA` says nothing to
+    /// rivals: one that uses wider vectors than it allows does not count.
+    fn counts_as_dense(&self, contestant: &str) -> bool {
+        let widest = Isa::widest().lanes();
+        match contestant {
+            SECATEUR_DENSE => true,
+            FLEX => self.isa.lanes() >= widest.min(FLEX_LANES),
+            FLEX_X86_V4 | FAER => self.isa.lanes() >= widest,
+            _ => false,
+        }
     }
 }
 
@@ -186,7 +188,7 @@ pub(crate) fn measure(
     };
     let peak = take(MULTIPLY_ADDS).map_or(f64::NAN, |ms| flops / ms * 1e-6);
     let speed = take(READS).zip(read).map(|(ms, read)| read / ms * 1e-6);
-    let dense_best = fastest_dense(&times, setup.is_wide());
+    let dense_best = fastest_dense(&times, setup);
     Ok(Cell {
         work,
         sparsity,
@@ -200,14 +202,10 @@ pub(crate) fn measure(
     })
 }
 
-/// The fastest dense contestant; one that uses AVX-512 only where the kernels do, too.
-fn fastest_dense(times: &[(&'static str, f64)], wide: bool) -> (&'static str, f64) {
+fn fastest_dense(times: &[(&'static str, f64)], setup: Setup) -> (&'static str, f64) {
     times
         .iter()
-        .filter(|(name, _)| {
-            let known = DENSE.iter().find(|(dense, _)| dense == name);
-            known.is_some_and(|&(_, needs_wide)| wide || !needs_wide)
-        })
+        .filter(|(name, _)| setup.counts_as_dense(name))
         .copied()
         .min_by(|a, b| a.1.total_cmp(&b.1))
         .unwrap_or((SECATEUR_DENSE, f64::NAN))
@@ -285,10 +283,20 @@ mod tests {
     }
 
     #[test]
-    fn avx512_does_not_count_in_a_table_of_avx2() {
-        let times = [(SECATEUR, 0.1), (FLEX, 2.0), (FAER, 1.0), (SPRS, 0.5)];
-        assert_eq!(fastest_dense(&times, true), (FAER, 1.0));
-        assert_eq!(fastest_dense(&times, false), (FLEX, 2.0));
+    fn wider_vectors_than_allowed_do_not_count() {
+        let times = [
+            (SECATEUR, 0.1),
+            (SECATEUR_DENSE, 3.0),
+            (FLEX, 2.0),
+            (FAER, 1.0),
+            (SPRS, 0.5),
+        ];
+        let fastest = |isa| fastest_dense(&times, Setup { isa, ..setup() }).0;
+        assert_eq!(fastest(Isa::widest()), FAER);
+        if Isa::widest() >= Isa::Avx512 {
+            assert_eq!(fastest(Isa::Avx2), FLEX);
+            assert_eq!(fastest(Isa::Scalar), SECATEUR_DENSE);
+        }
     }
 
     #[test]

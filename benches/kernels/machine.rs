@@ -1,5 +1,7 @@
 //! What the run stands on: the machine's bounds and the rules of the ratios.
 
+use secateur_kernels::Isa;
+
 use crate::cell::Setup;
 use crate::contestants::Contestant;
 use crate::dense_reference::{CONVOLUTION_SHARE, PRODUCT_SHARE, VECTOR_MS};
@@ -67,9 +69,15 @@ pub(crate) fn rules(setup: Setup) -> String {
          The peak is measured within each case, contestants take turns, results are checked.\n\
          In train-step, secateur-dense computes its forward product twice, in place of dW."
     );
-    if setup.isa.lanes() < 16 {
+    if setup.isa.lanes() < Isa::widest().lanes() {
         text.push_str(
-            "\nfaer and flex-x86-v4 use AVX-512 where there is any, so they do not count as dense.",
+            "\nfaer, flex-x86-v4 and, below AVX2, flex use wider vectors than SECATEUR_ISA allows: \
+             they do not count as dense.",
+        );
+    }
+    if setup.isa == Isa::Scalar {
+        text.push_str(
+            "\nThe compiler makes vectors of scalar loops: the peak is no bound of theirs.",
         );
     }
     if setup.threads > 1 {

@@ -108,10 +108,10 @@ impl<'a> Run<'a> {
                 self.section(section)?;
             }
         }
-        println!(
-            "\n{}",
-            table::summary(&self.cells, self.setup.isa.lanes() >= 16)
-        );
+        if !self.cells.is_empty() {
+            let wide = self.setup.isa >= Isa::Avx512;
+            println!("\n{}", table::summary(&self.cells, wide));
+        }
         Ok(())
     }
 

@@ -68,9 +68,13 @@ impl SparseKernels {
         }
     }
 
-    /// Bytes of the packed weights of a single product.
+    /// Bytes of packed weights that a single product reads.
     pub(crate) fn bytes(&self) -> Option<usize> {
         match &self.packed {
+            // Which of the weights are kept is stored, too, and not read.
+            Packed::Matrix(matrix) if matrix.format() == Format::Dense => {
+                Some(matrix.shape().iter().product::<usize>() * size_of::<f32>())
+            }
             Packed::Matrix(matrix) => Some(matrix.bytes()),
             _ => None,
         }
