@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use cpu_time::ProcessTime;
 
+use crate::median::median;
+
 /// Runs the contenders in turn, `rounds` times after a warm-up, and returns the median process
 /// time of each.
 ///
@@ -24,9 +26,9 @@ pub fn interleaved<const N: usize>(
             }
         }
     }
-    times.map(|mut times| {
-        times.sort_unstable();
-        times[times.len() / 2]
+    times.map(|times| {
+        let seconds: Vec<f64> = times.iter().map(Duration::as_secs_f64).collect();
+        Duration::try_from_secs_f64(median(&seconds)).unwrap_or_default()
     })
 }
 

@@ -1,0 +1,150 @@
+//! The executable `flex-x86-v4`: Burn's Flex built for AVX-512, started by this program.
+//!
+//! Burn chooses AVX-512 when it is built, so one program cannot have Flex both ways. The protocol
+//! is described in that program.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use crate::error::{BenchError, Result};
+use crate::work::Work;
+
+/// The environment variable that names the executable; empty for none.
+pub(crate) const VARIABLE: &str = "SECATEUR_FLEX_X86_V4";
+
+/// How to build it.
+pub(crate) const HOW_TO_BUILD: &str =
+    "cargo build --release --locked --manifest-path benches/flex-x86-v4/Cargo.toml";
+
+/// A running `flex-x86-v4`.
+#[derive(Debug)]
+pub(crate) struct SecondProgram {
+    child: Child,
+    /// Closed before the child is waited for.
+    requests: Option<ChildStdin>,
+    replies: BufReader<ChildStdout>,
+}
+
+impl SecondProgram {
+    /// The executable, where there is one: that of the environment variable, or one beside this
+    /// program, or the one where it is built by default.
+    pub(crate) fn find() -> Option<PathBuf> {
+        if let Some(path) = std::env::var_os(VARIABLE) {
+            return Some(path.into()).filter(|path: &PathBuf| !path.as_os_str().is_empty());
+        }
+        let name = format!("flex-x86-v4{}", std::env::consts::EXE_SUFFIX);
+        let beside = std::env::current_exe().ok();
+        let beside = beside.and_then(|exe| Some(exe.parent()?.join(&name)));
+        let built = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("flex-x86-v4/target/release")
+            .join(&name);
+        beside
+            .into_iter()
+            .chain([built])
+            .find(|path| path.is_file())
+    }
+
+    /// Starts the executable with a number of threads.
+    pub(crate) fn start(executable: &Path, threads: usize) -> Result<Self> {
+        let mut child = Command::new(executable)
+            .arg(threads.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(BenchError::io("start", executable))?;
+        let (Some(requests), Some(replies)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(failure("it has no input or no output".to_owned()));
+        };
+        Ok(Self {
+            child,
+            requests: Some(requests),
+            replies: BufReader::new(replies),
+        })
+    }
+
+    /// Gives it work to be timed.
+    pub(crate) fn prepare(&mut self, work: Work) -> Result<()> {
+        match self.ask(&format!("work {work}"))?.as_str() {
+            "ready" => Ok(()),
+            other => Err(failure(format!("to `work {work}` it says `{other}`"))),
+        }
+    }
+
+    /// Milliseconds of a call, from a sample taken now.
+    pub(crate) fn sample(&mut self) -> Result<f64> {
+        let reply = self.ask("sample")?;
+        let ms = reply.parse().ok().filter(|ms: &f64| ms.is_finite());
+        ms.ok_or_else(|| failure(format!("it answers `{reply}`, no time")))
+    }
+
+    fn ask(&mut self, request: &str) -> Result<String> {
+        let mut reply = String::new();
+        let asked = match &mut self.requests {
+            Some(requests) => writeln!(requests, "{request}").and_then(|()| requests.flush()),
+            None => Ok(()),
+        };
+        let answered = asked.and_then(|()| self.replies.read_line(&mut reply));
+        match answered {
+            Ok(1..) => Ok(reply.trim().to_owned()),
+            Ok(0) => Err(failure(format!("it ended at `{request}`"))),
+            Err(error) => Err(failure(error.to_string())),
+        }
+    }
+}
+
+impl Drop for SecondProgram {
+    fn drop(&mut self) {
+        // It ends at the end of its input.
+        self.requests = None;
+        let _ = self.child.wait();
+    }
+}
+
+fn failure(why: String) -> BenchError {
+    BenchError::SecondProgram { why }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    /// A shell script in its place.
+    fn stand_in(folder: &Path, script: &str) -> SecondProgram {
+        let path = folder.join("stand-in");
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        SecondProgram::start(&path, 1).unwrap()
+    }
+
+    const WORK: Work = Work::Product { m: 2, k: 3, n: 4 };
+
+    #[test]
+    fn it_is_asked_line_by_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = "read work; echo ready; read s; echo 0.25; read s; echo \"$1 $work\"";
+        let mut program = stand_in(folder.path(), script);
+        program.prepare(WORK).unwrap();
+        assert_eq!(program.sample().unwrap(), 0.25);
+        let message = program.sample().unwrap_err().to_string();
+        assert!(
+            message.contains("`1 work product 2 3 4`, no time"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn its_end_and_its_refusal_are_errors() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut silent = stand_in(folder.path(), "read work");
+        let message = silent.prepare(WORK).unwrap_err().to_string();
+        assert!(message.contains("it ended"), "{message}");
+        drop(silent);
+        let mut refusing = stand_in(folder.path(), "read work; echo error no such work");
+        let message = refusing.prepare(WORK).unwrap_err().to_string();
+        assert!(message.contains("error no such work"), "{message}");
+        assert!(SecondProgram::start(&folder.path().join("absent"), 1).is_err());
+    }
+}
