@@ -50,8 +50,8 @@ pub trait Regrowth: Debug + Send + Sync {
     }
 }
 
-/// Every pruning ranks all units anew, the removed ones among them (soft filter pruning, dynamic
-/// network surgery).
+/// Every pruning ranks all units anew, the removed ones among them (dynamic network surgery, and
+/// straight-through magnitude pruning).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reconsider;
 

@@ -13,7 +13,12 @@ pub enum Removed {
     #[default]
     Frozen,
     /// It goes on learning from the gradient of the effective weight, unseen, and may earn its
-    /// way back (dynamic network surgery, soft filter pruning).
+    /// way back (dynamic network surgery, Guo et al. 2016).
+    ///
+    /// Soft filter pruning (He et al. 2018) is something else: a filter is set to zero after an
+    /// epoch, and in the next acts and learns like all others, so nothing may hide it before the
+    /// end. That is a [`Selector`](crate::selector::Selector) that keeps everything and returns
+    /// zeros as new weights.
     Learning,
     /// It is set to zero.
     Zeroed,
