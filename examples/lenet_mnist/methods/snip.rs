@@ -34,7 +34,7 @@ pub(crate) fn run<M: Classifier>(job: &Job, data: &Data<Official>) -> Result<Vec
             pruner.observe(student.model(), &grads)?;
             pruner.prune(student.model_mut(), 0)?;
             if method == Method::SnipShuffled {
-                let masks = shuffled(&pruner.masks(student.model())?, job.seed);
+                let masks = shuffled(&pruner.masks(student.model())?, job.seed)?;
                 pruner.set_masks(student.model_mut(), &masks)?;
             }
             let verdict = Verdict {
@@ -70,14 +70,11 @@ fn gradients<M: Classifier>(
 }
 
 /// The same number kept in every layer, at places chosen by lot.
-fn shuffled(masks: &MaskSet, seed: u64) -> MaskSet {
+fn shuffled(masks: &MaskSet, seed: u64) -> Result<MaskSet> {
     let shuffle = |(path, mask): (&str, &Mask)| {
         let mut kept: Vec<bool> = mask.iter().collect();
         Stream::new(seed, path, 0).shuffle(&mut kept);
-        (
-            path.to_string(),
-            Mask::from_fn(mask.shape(), |index| kept[index]),
-        )
+        Ok((path.to_string(), Mask::from_bools(mask.shape(), &kept)?))
     };
     masks.iter().map(shuffle).collect()
 }

@@ -453,14 +453,10 @@ impl Pruned {
 
 /// The mask of what is removed in storage order; keep-all if nothing is attached.
 pub(crate) fn mask_in_view(view: View, removed: Option<&Vec<bool>>) -> Mask {
-    match removed {
-        Some(removed) => {
-            let kept = view.bits_to_view(removed).not();
-            // A mask of another length never comes here: `attach::check_length` refuses it.
-            Mask::from_bits(view.shape(), kept).unwrap_or_else(|_| Mask::keep_all(view.shape()))
-        }
-        None => Mask::keep_all(view.shape()),
-    }
+    let kept = removed.map(|removed| view.bits_to_view(removed).not());
+    // A mask of another length never comes here: `attach::check_length` refuses it.
+    kept.and_then(|kept| Mask::from_bits(view.shape(), kept).ok())
+        .unwrap_or_else(|| Mask::dense(&view))
 }
 
 /// True where the mask removes, in storage order.

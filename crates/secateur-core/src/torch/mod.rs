@@ -363,7 +363,7 @@ fn prune_slices<M: Module>(
         .for_each(|&slice| kept.set(slice, false));
     let mask = Mask::from_fn(held.mask.shape(), |index| {
         held.mask.get(index) && kept.get(slices.of(index))
-    });
+    })?;
     put(model, [(held, mask)])
 }
 
