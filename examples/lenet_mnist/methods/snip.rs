@@ -19,14 +19,17 @@ use crate::job::{Job, Net};
 use crate::method::Method;
 use crate::row::Row;
 
-pub(crate) fn run<M: Classifier>(job: &Job, data: &Data<Official>) -> Result<Vec<Row>> {
-    let sparsities: &[f64] = match job.net {
+pub(crate) fn sparsities(net: Net) -> &'static [f64] {
+    match net {
         Net::LeNet300 => &[0.95, 0.98],
         Net::LeNet5 => &[0.98],
-    };
+    }
+}
+
+pub(crate) fn run<M: Classifier>(job: &Job, data: &Data<Official>) -> Result<Vec<Row>> {
     let recipe = from_scratch(job).with_weight_decay(5e-4);
     let mut rows = Vec::new();
-    for &sparsity in sparsities {
+    for &sparsity in sparsities(job.net) {
         for &method in &job.methods {
             let mut student = Student::<M, _>::fresh(job.seed);
             let mut pruner = snip(sparsity).init_module(student.model())?;
