@@ -1,0 +1,3 @@
+//! What a Burn model does, operation by operation.
+
+#![warn(missing_docs)]
