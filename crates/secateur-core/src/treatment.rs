@@ -25,19 +25,21 @@ pub enum Removed {
 }
 
 /// What value an element has when it comes back.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub enum Regrown {
     /// Zero (RigL, SET).
     #[default]
     Zero,
     /// Whatever is stored under the mask.
     Kept,
-    /// The value it has in a record, say at initialisation.
+    /// The value it has in a record, say at initialisation. Not written with a configuration.
+    #[serde(skip)]
     From(Weights),
 }
 
 /// How a pruner treats values and gradients around its masks.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Treatment {
     /// Removed values.
     pub removed: Removed,

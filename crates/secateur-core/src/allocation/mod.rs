@@ -20,6 +20,7 @@ mod per_parameter;
 mod row;
 mod uniform;
 
+use std::any::Any;
 use std::fmt::Debug;
 
 use serde::{Deserialize, Serialize};
@@ -34,7 +35,7 @@ use crate::path_pattern::PathPattern;
 use apportionment::UnitSum;
 
 /// How a sparsity budget is spread over the parameters of a model.
-pub trait Allocation: Debug + Send + Sync {
+pub trait Allocation: Any + Debug + Send + Sync {
     /// The number of units that each row keeps, in the rows' order.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ mod config;
 mod decide;
 mod observe;
 mod report;
+mod saved;
 mod state;
 mod training;
 mod undo;
@@ -17,6 +18,7 @@ use burn::module::Module;
 
 pub use config::PrunerConfig;
 pub use report::{Plan, Report, ReportRow};
+pub use saved::{SavedConfig, SavedScorer};
 pub use training::Step;
 
 use crate::{
@@ -231,7 +233,11 @@ impl Pruner {
 
     /// Bakes the zeros into the weights and takes the masks off: what is left is a plain module.
     ///
-    /// Reparameterizations of others (LoRA) are left alone.
+    /// Reparameterizations of others (LoRA) are left alone. Beside one, Burn cannot take ours off,
+    /// so they are spent instead: they neither act nor are recorded, but a parameter with a spent
+    /// mask can be given neither a new one ([`PruneError::Finished`]) nor a LoRA, which Burn drops
+    /// without a word. Burn's `Param::map` takes a spent mask off, parameter by parameter:
+    /// `fc.weight = fc.weight.map(|weight| weight)`.
     ///
     /// # Errors
     /// [`PruneError::ModelChanged`] for a model without one of the parameters.
