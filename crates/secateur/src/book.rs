@@ -25,3 +25,8 @@ pages! {
     lamp = "docs/src/methods/lamp.md"
     coming_from = "docs/src/coming-from.md"
 }
+
+#[cfg(feature = "graph")]
+pages! {
+    costs = "docs/src/guide/costs.md"
+}

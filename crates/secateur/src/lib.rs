@@ -15,6 +15,8 @@ pub use secateur_core::{
     pruner, random, rank, reduction, regrowth, schedule, scorer, selector, signal, state_dict,
     target, torch, treatment, units, view, weights,
 };
+#[cfg(feature = "graph")]
+pub use secateur_graph as graph;
 pub use secateur_methods as methods;
 
 #[cfg(feature = "pytorch")]

@@ -1,0 +1,5 @@
+//! Captured graphs of whole models.
+
+mod capture;
+mod counts;
+mod nets;
