@@ -31,7 +31,7 @@ fn parts(c: &mut Criterion) {
         b.iter(|| view.to_view(&scores));
     });
     group.bench_function("mask union", |b| {
-        let mask = |parity: usize| Mask::from_fn([1_000, 1_000, 1], |i| i % 3 == parity);
+        let mask = |parity: usize| Mask::from_fn([1_000, 1_000, 1], |i| i % 3 == parity).unwrap();
         b.iter_batched(
             || (mask(0), mask(1)),
             |(a, b)| a.or(&b),

@@ -26,6 +26,14 @@ impl DatasetName {
             Self::FashionMnist => "fashion-mnist",
         }
     }
+
+    /// As the literature writes it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Mnist => "MNIST",
+            Self::FashionMnist => "Fashion-MNIST",
+        }
+    }
 }
 
 impl fmt::Display for DatasetName {

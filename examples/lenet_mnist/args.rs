@@ -27,7 +27,9 @@ Pruning methods of the literature on LeNets, three seeds each.
   --processes N    processes at a time, one thread each (default: 2)
   --json FILE      also write one JSON object per result and line:
                    dataset, net, method, sparsity (share of zeros asked for), kept and total
-                   (weights, without biases), epochs, seed, error (percent of the test images)
+                   (weights, without biases), epochs, seed, error (percent of the test images);
+                   results that FILE holds already are kept and not run again
+  --fresh          empty FILE first and run everything
   --help           this text";
 
 /// What the user wants.
@@ -41,6 +43,8 @@ pub(crate) struct Args {
     pub epochs: Option<usize>,
     pub processes: usize,
     pub json: Option<PathBuf>,
+    /// What the file of `json` holds is thrown away.
+    pub fresh: bool,
     /// A missing data set ends the program well.
     pub smoke: bool,
 }
@@ -56,6 +60,7 @@ impl Default for Args {
             epochs: None,
             processes: 2,
             json: None,
+            fresh: false,
             smoke: false,
         }
     }
@@ -79,6 +84,10 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Command> 
     while let Some(option) = words.next() {
         if option == "--help" || option == "-h" {
             return Ok(Command::Help);
+        }
+        if option == "--fresh" {
+            args.fresh = true;
+            continue;
         }
         if option == "--smoke" {
             args = Args {
@@ -113,6 +122,10 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Command> 
                 )));
             }
         }
+    }
+    if args.fresh && args.json.is_none() {
+        let why = "`--fresh` empties the file of `--json`, which is not given";
+        return Err(ExampleError::Usage(why.into()));
     }
     match child_seed {
         None => Ok(Command::Parent(args)),
@@ -193,7 +206,7 @@ mod tests {
     #[test]
     fn options_are_read() {
         let line = "--data d --json f --only snip,dense --seeds 2 --dataset fashion --net lenet-5 \
-                    --epochs 1 --processes 4";
+                    --epochs 1 --processes 4 --fresh";
         let expected = Args {
             data: Some("d".into()),
             datasets: vec![DatasetName::FashionMnist],
@@ -203,6 +216,7 @@ mod tests {
             epochs: Some(1),
             processes: 4,
             json: Some("f".into()),
+            fresh: true,
             smoke: false,
         };
         assert_eq!(words(line).unwrap(), Command::Parent(expected));
@@ -227,6 +241,7 @@ mod tests {
             ("--net alexnet", "no net `alexnet`"),
             ("--dataset cifar", "no data set `cifar`"),
             ("--frob 1", "no option `--frob`"),
+            ("--fresh", "`--json`, which is not given"),
             ("--child-seed 1", "a child needs"),
         ];
         for (line, expected) in cases {

@@ -25,6 +25,14 @@ impl Net {
         }
     }
 
+    /// As the literature writes it.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::LeNet300 => "LeNet-300-100",
+            Self::LeNet5 => "LeNet-5",
+        }
+    }
+
     /// Whether `method` is run with this net on this data set.
     fn runs(self, method: Method, dataset: DatasetName) -> bool {
         use Method::{Agp, Dense, HanOneshot, RandomUniform, Snip};

@@ -7,6 +7,7 @@ mod child;
 mod job;
 mod method;
 mod methods;
+mod results;
 mod row;
 mod runner;
 mod table;
@@ -49,7 +50,7 @@ fn parent(args: &Args) -> Result<()> {
         }
     }
     let rows = runner::run(args)?;
-    print!("{}", table::Table(&rows));
+    print!("{}", table::Tables(&rows));
     if args.epochs.is_some() {
         println!("\nShortened: a check that it runs, not a result.");
     }

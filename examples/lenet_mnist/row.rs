@@ -32,6 +32,13 @@ pub(crate) struct Row {
 }
 
 impl Row {
+    /// Whether both rows are of the same net, trained the same way from the same seed.
+    pub(crate) fn is_same_run(&self, other: &Self) -> bool {
+        let run = |row: &Self| (row.sparsity.to_bits(), row.epochs, row.seed);
+        let named = |row: &Self| [&row.dataset, &row.net, &row.method].map(String::clone);
+        run(self) == run(other) && named(self) == named(other)
+    }
+
     /// Judges a finished net.
     pub(crate) fn judge<M: Classifier>(
         job: &Job,

@@ -3,8 +3,6 @@
 //! Processes and not threads, because a process of one thread never waits for another, and because
 //! a job that fails takes nothing else with it.
 
-use std::fs::File;
-use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,18 +13,42 @@ use secateur_examples::{ExampleError, Result};
 
 use crate::args::{Args, child_words};
 use crate::job::{Job, jobs};
+use crate::results::{Results, Standing, answers};
 use crate::row::Row;
 
-/// Runs all that `args` asks for and returns the rows in the table's order. A job that fails is
-/// reported at once; the others still run, and their rows are in the file of `--json`.
+/// Runs what `args` asks for and the file of `--json` does not hold yet, and returns the rows of
+/// both. A job that fails is reported at once; the others still run, and their rows are in the
+/// file.
 pub(crate) fn run(args: &Args) -> Result<Vec<Row>> {
-    let jobs = jobs(args);
-    let journal = Journal::new(args, jobs.len() as u64)?;
+    let wanted = jobs(args);
+    let Some(path) = &args.json else {
+        return run_jobs(&wanted, args.processes, None);
+    };
+    let jobs = wanted.len();
+    let (file, standing) = Results::open(path, args.fresh, wanted)?;
+    let Standing { kept, open, notes } = standing;
+    let name = path.display();
+    for note in notes {
+        eprintln!("{name}: {note}");
+    }
+    if !kept.is_empty() {
+        let (kept, open) = (kept.len(), open.len());
+        eprintln!(
+            "{name}: {kept} results kept, {open} of {jobs} jobs still to run; --fresh starts over"
+        );
+    }
+    let new = run_jobs(&open, args.processes, Some(file))?;
+    Ok([kept, new].concat())
+}
+
+/// Runs the jobs, so many at a time.
+fn run_jobs(jobs: &[Job], processes: usize, file: Option<Results>) -> Result<Vec<Row>> {
+    let journal = Journal::new(file, jobs.len() as u64);
     let next = AtomicUsize::new(0);
     let results: Mutex<Vec<(usize, Result<Vec<Row>>)>> = Mutex::default();
 
     std::thread::scope(|scope| {
-        for _ in 0..args.processes {
+        for _ in 0..processes {
             scope.spawn(|| {
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
@@ -66,31 +88,29 @@ fn in_a_process(job: &Job) -> Result<Vec<Row>> {
             last_words.trim().trim_start_matches("error: ").into(),
         ));
     }
-    String::from_utf8_lossy(&output.stdout)
+    let rows: Vec<Row> = String::from_utf8_lossy(&output.stdout)
         .lines()
         .map(|line| serde_json::from_str(line).map_err(|error| failed(format!("{line}: {error}"))))
-        .collect()
+        .collect::<Result<_>>()?;
+    if !answers(&rows, job) {
+        let why = format!("it gave {} results, not those of its methods", rows.len());
+        return Err(failed(why));
+    }
+    Ok(rows)
 }
 
 /// Tells user and file what has come of each job, as soon as it has.
 struct Journal {
     bar: ProgressBar,
-    json: Option<Mutex<File>>,
+    file: Option<Results>,
 }
 
 impl Journal {
-    fn new(args: &Args, jobs: u64) -> Result<Self> {
-        let json = match &args.json {
-            None => None,
-            Some(path) => {
-                let file = File::create(path).map_err(ExampleError::io("create", path))?;
-                Some(Mutex::new(file))
-            }
-        };
+    fn new(file: Option<Results>, jobs: u64) -> Self {
         let style = ProgressStyle::with_template("[{elapsed_precise}] {bar:30} {pos}/{len} {msg}");
         let bar = ProgressBar::new(jobs);
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Ok(Self { bar, json })
+        Self { bar, file }
     }
 
     fn follow(&self, job: &Job, work: impl FnOnce() -> Result<Vec<Row>>) -> Result<Vec<Row>> {
@@ -113,7 +133,9 @@ impl Journal {
                     ));
                 }
                 self.say(&format!("{job}: {seconds:.1} s"));
-                self.write(rows)?;
+                if let Some(file) = &self.file {
+                    file.add(rows)?;
+                }
             }
             Err(error) => self.say(&format!("FAILED after {seconds:.1} s: {error}")),
         }
@@ -124,19 +146,5 @@ impl Journal {
     /// Above the bar; plainly where there is no terminal and so no bar.
     fn say(&self, line: &str) {
         self.bar.suspend(|| eprintln!("{line}"));
-    }
-
-    fn write(&self, rows: &[Row]) -> Result<()> {
-        let Some(json) = &self.json else {
-            return Ok(());
-        };
-        let lines: String = rows
-            .iter()
-            .filter_map(|row| serde_json::to_string(row).ok())
-            .map(|line| line + "\n")
-            .collect();
-        let mut file = json.lock().unwrap_or_else(|e| e.into_inner());
-        file.write_all(lines.as_bytes())
-            .map_err(ExampleError::io("write", "the file of --json"))
     }
 }

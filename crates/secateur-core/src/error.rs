@@ -160,8 +160,8 @@ pub enum PruneError {
     /// The mask of this parameter was finished beside a foreign reparameterization.
     #[error(
         "`{path}` was finished while another parameter carries a reparameterization of somebody \
-         else, so its spent mask is still there; materialize the model, or load it into a fresh \
-         one, before attaching again"
+         else, so its spent mask is still there; take that off with Burn's `Param::map`, as in \
+         `fc.weight = fc.weight.map(|weight| weight)`, or load the model into a fresh one"
     )]
     Finished {
         /// Parameter path.
@@ -185,6 +185,32 @@ pub enum PruneError {
         path: String,
         /// What differs.
         why: String,
+    },
+
+    /// A part of a configuration cannot be written.
+    #[error("the {axis} `{part}` cannot be saved: {why}; {remedy}")]
+    PartNotSaved {
+        /// What the part is: a scorer, a schedule.
+        axis: String,
+        /// The part.
+        part: String,
+        /// What keeps it from being written.
+        why: String,
+        /// What to do.
+        remedy: String,
+    },
+
+    /// A part of a saved configuration cannot be read.
+    #[error("the {axis} `{part}` cannot be read: {why}; {remedy}")]
+    PartNotRead {
+        /// What the part is: a scorer, a schedule.
+        axis: String,
+        /// The name that stands for it.
+        part: String,
+        /// What keeps it from being read.
+        why: String,
+        /// What to do.
+        remedy: String,
     },
 
     /// Running statistics were named for pruning.

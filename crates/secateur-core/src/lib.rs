@@ -19,6 +19,7 @@ pub mod mask_op;
 pub mod mask_set;
 mod pack;
 pub mod params;
+pub mod parts;
 pub mod path_pattern;
 pub mod pattern;
 pub mod penalty;

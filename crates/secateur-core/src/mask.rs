@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::bits::Bits;
 use crate::error::PruneError;
+use crate::view::View;
 
 /// Which elements of a parameter are kept and which are pruned, one bit each.
 ///
@@ -19,7 +20,7 @@ use crate::error::PruneError;
 /// ```
 /// use secateur_core::mask::Mask;
 ///
-/// let odd = Mask::from_fn([2, 3, 1], |index| index % 2 == 1);
+/// let odd = Mask::from_fn([2, 3, 1], |index| index % 2 == 1)?;
 /// assert_eq!(odd.kept(), 3);
 /// assert_eq!(odd.sparsity(), 0.5);
 /// assert!(odd.at([1, 0, 0]));
@@ -29,7 +30,7 @@ use crate::error::PruneError;
 /// assert_eq!(odd.jaccard(&row)?, 1.0 / 5.0);
 /// assert!(odd.and(&row)?.is_subset_of(&odd)?);
 ///
-/// let other_layer = Mask::keep_all([3, 2, 1]);
+/// let other_layer = Mask::keep_all([3, 2, 1])?;
 /// assert!(odd.and(&other_layer).is_err());
 /// # Ok::<(), secateur_core::error::PruneError>(())
 /// ```
@@ -44,37 +45,48 @@ pub struct Mask {
 impl Mask {
     /// A mask that prunes nothing.
     ///
-    /// # Panics
+    /// # Errors
     ///
-    /// If a view of this shape has more elements than a `usize` counts, as no view in memory has.
-    pub fn keep_all(shape: [usize; 3]) -> Self {
-        Self {
-            shape,
-            bits: Bits::ones(elements_in_memory(shape)),
-        }
+    /// [`PruneError::InvalidSetting`] if a view of this shape has more elements than a `usize`
+    /// counts, as no view in memory has.
+    pub fn keep_all(shape: [usize; 3]) -> Result<Self, PruneError> {
+        let bits = Bits::ones(countable(shape)?);
+        Ok(Self { shape, bits })
     }
 
     /// A mask that keeps nothing.
     ///
-    /// # Panics
+    /// # Errors
     ///
-    /// If a view of this shape has more elements than a `usize` counts, as no view in memory has.
-    pub fn prune_all(shape: [usize; 3]) -> Self {
-        Self {
-            shape,
-            bits: Bits::zeros(elements_in_memory(shape)),
-        }
+    /// As [`keep_all`](Self::keep_all).
+    pub fn prune_all(shape: [usize; 3]) -> Result<Self, PruneError> {
+        let bits = Bits::zeros(countable(shape)?);
+        Ok(Self { shape, bits })
     }
 
     /// A mask that keeps the elements whose index `kept` says yes to, asked in ascending order.
     ///
-    /// # Panics
+    /// # Errors
     ///
-    /// If a view of this shape has more elements than a `usize` counts, as no view in memory has.
-    pub fn from_fn(shape: [usize; 3], kept: impl FnMut(usize) -> bool) -> Self {
+    /// As [`keep_all`](Self::keep_all).
+    pub fn from_fn(shape: [usize; 3], kept: impl FnMut(usize) -> bool) -> Result<Self, PruneError> {
+        let bits = Bits::from_fn(countable(shape)?, kept);
+        Ok(Self { shape, bits })
+    }
+
+    /// A mask that prunes nothing of an existing parameter.
+    pub(crate) fn dense(view: &View) -> Self {
         Self {
-            shape,
-            bits: Bits::from_fn(elements_in_memory(shape), kept),
+            shape: view.shape(),
+            bits: Bits::ones(view.len()),
+        }
+    }
+
+    /// A mask of this one's shape that prunes nothing.
+    pub(crate) fn undone(&self) -> Self {
+        Self {
+            shape: self.shape,
+            bits: Bits::ones(self.len()),
         }
     }
 
@@ -377,8 +389,15 @@ pub(crate) fn elements(shape: [usize; 3]) -> Option<usize> {
     shape.into_iter().try_fold(1, usize::checked_mul)
 }
 
-fn elements_in_memory(shape: [usize; 3]) -> usize {
-    elements(shape).unwrap_or_else(|| panic!("a view of shape {shape:?} fits no memory"))
+fn countable(shape: [usize; 3]) -> Result<usize, PruneError> {
+    elements(shape).ok_or_else(|| {
+        PruneError::invalid(
+            "shape of the mask",
+            format!("{shape:?}"),
+            "that of a view which fits any memory",
+            "pass the shape of a parameter's view, [out, in, kernel]",
+        )
+    })
 }
 
 fn check_count(shape: [usize; 3], got: usize) -> Result<(), PruneError> {

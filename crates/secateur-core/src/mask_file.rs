@@ -45,7 +45,7 @@ impl MaskSet {
     /// use secateur_core::mask::Mask;
     /// use secateur_core::mask_set::MaskSet;
     ///
-    /// let masks = MaskSet::from_iter([("fc.weight", Mask::keep_all([10, 20, 1]))]);
+    /// let masks = MaskSet::from_iter([("fc.weight", Mask::keep_all([10, 20, 1])?)]);
     /// assert_eq!(MaskSet::from_bytes(&masks.to_bytes())?, masks);
     /// # Ok::<(), secateur_core::error::PruneError>(())
     /// ```
@@ -74,7 +74,7 @@ impl MaskSet {
     ///
     /// # let directory = tempfile::tempdir().unwrap();
     /// # let file = directory.path().join("lenet.masks");
-    /// let masks = MaskSet::from_iter([("fc.weight", Mask::keep_all([10, 20, 1]))]);
+    /// let masks = MaskSet::from_iter([("fc.weight", Mask::keep_all([10, 20, 1])?)]);
     /// masks.save(&file)?;
     /// assert_eq!(MaskSet::load(&file)?, masks);
     /// # Ok::<(), secateur_core::error::PruneError>(())

@@ -12,7 +12,7 @@ pub enum GradientFlow {
     Masked,
     /// Every element gets the gradient of the effective weight (straight-through), so removed
     /// elements go on learning while the forward pass sees exact zeros. Wanted by dynamic network
-    /// surgery, soft filter pruning and RigL.
+    /// surgery, and by RigL to see where to grow.
     Dense,
     /// A second mask says which elements get a gradient (Top-KAST's larger backward set).
     Backward,

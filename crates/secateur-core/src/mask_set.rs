@@ -23,11 +23,11 @@ use crate::mask::{Mask, MaskDiff, Overlap, share};
 /// use secateur_core::mask_set::MaskSet;
 ///
 /// let mut masks = MaskSet::new();
-/// masks.insert("fc1.weight", Mask::from_fn([2, 4, 1], |index| index < 2));
-/// masks.insert("fc2.weight", Mask::keep_all([3, 2, 1]));
+/// masks.insert("fc1.weight", Mask::from_fn([2, 4, 1], |index| index < 2)?);
+/// masks.insert("fc2.weight", Mask::keep_all([3, 2, 1])?);
 /// assert_eq!((masks.kept(), masks.total()), (8, 14));
 ///
-/// let last = MaskSet::from_iter([("fc2.weight", Mask::from_fn([3, 2, 1], |index| index < 3))]);
+/// let last = MaskSet::from_iter([("fc2.weight", Mask::from_fn([3, 2, 1], |index| index < 3)?)]);
 /// let both = masks.and(&last)?;
 /// assert_eq!(
 ///     both.to_string(),
@@ -217,7 +217,7 @@ impl MaskSet {
         other: &'a Self,
     ) -> impl Iterator<Item = (&'a str, Cow<'a, Mask>, Cow<'a, Mask>)> {
         let paths: BTreeSet<_> = self.paths().chain(other.paths()).collect();
-        let unpruned = |mask: &Mask| Cow::Owned(Mask::keep_all(mask.shape()));
+        let unpruned = |mask: &Mask| Cow::Owned(mask.undone());
         paths.into_iter().filter_map(move |path| {
             let (a, b) = (self.get(path), other.get(path));
             let shape_of = a.or(b)?;

@@ -6,6 +6,7 @@ mod n_of_m;
 mod slice;
 mod vector;
 
+use std::any::Any;
 use std::fmt::{self, Debug, Display};
 use std::str::FromStr;
 
@@ -25,7 +26,7 @@ use crate::units::{Rest, Units};
 ///
 /// Its `Display` is its name in errors and reports; that of a built-in pattern can be parsed by
 /// [`parse_pattern`].
-pub trait Pattern: Debug + Display + Send + Sync {
+pub trait Pattern: Any + Debug + Display + Send + Sync {
     /// The units of the parameter `path`, whose view is `[out, in, kernel]`.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Regrowth: giving pruned units back.
 
-use std::{fmt::Debug, sync::Arc};
+use std::{any::Any, fmt::Debug, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ use crate::{
 /// At each pruning the share [`fraction`](Self::fraction) of what is to be kept is dropped, lowest
 /// score first, and as many units are grown among all that are then away, highest growth score
 /// first. Without regrowth masks only ever shrink.
-pub trait Regrowth: Debug + Send + Sync {
+pub trait Regrowth: Any + Debug + Send + Sync {
     /// The share of the kept units, in [0, 1], that is exchanged at `step`.
     fn fraction(&self, step: usize) -> f64;
 
@@ -50,8 +50,8 @@ pub trait Regrowth: Debug + Send + Sync {
     }
 }
 
-/// Every pruning ranks all units anew, the removed ones among them (soft filter pruning, dynamic
-/// network surgery).
+/// Every pruning ranks all units anew, the removed ones among them (dynamic network surgery, and
+/// straight-through magnitude pruning).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reconsider;
 

@@ -1,6 +1,6 @@
 //! Scorers: how important each element of a parameter is.
 
-use std::{collections::BTreeMap, fmt::Debug, sync::Arc};
+use std::{any::Any, collections::BTreeMap, fmt::Debug, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -150,7 +150,7 @@ impl<'a> ScoreContext<'a> {
 ///     }
 /// }
 /// ```
-pub trait ImportanceScorer: Debug + Send + Sync {
+pub trait ImportanceScorer: Any + Debug + Send + Sync {
     /// The scores of one parameter: one per element of the view, larger is kept.
     ///
     /// # Errors
@@ -175,7 +175,7 @@ pub trait ImportanceScorer: Debug + Send + Sync {
 }
 
 /// Scores all parameters of a model together, for methods that look across layers.
-pub trait ModelScorer: Debug + Send + Sync {
+pub trait ModelScorer: Any + Debug + Send + Sync {
     /// The scores of each parameter, in the order of `contexts`.
     ///
     /// # Errors

@@ -1,6 +1,8 @@
 //! Selectors: from scores to a mask and, for some methods, new weights.
 
-use std::{fmt::Debug, sync::Arc};
+use std::{any::Any, fmt::Debug, sync::Arc};
+
+use serde::{Deserialize, Serialize};
 
 use crate::{
     bits::Bits,
@@ -63,7 +65,7 @@ impl From<Mask> for Selection {
 }
 
 /// Turns scores and a target into a mask and, for some methods, new weights.
-pub trait Selector: Debug + Send + Sync {
+pub trait Selector: Any + Debug + Send + Sync {
     /// The mask of one parameter.
     ///
     /// # Errors
@@ -93,7 +95,7 @@ pub trait Selector: Debug + Send + Sync {
 /// comes back. Under [`Comparison::OutputRow`] each row keeps the same number, up to one: where every
 /// parameter meets its own sparsity, a row of `n` units loses exactly `round(s·n)`.
 /// Under a threshold a unit is kept if its score reaches it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopK;
 
 impl Selector for TopK {

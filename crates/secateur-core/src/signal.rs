@@ -275,7 +275,7 @@ mod tests {
     use super::*;
 
     fn feed(store: &mut SignalStore, signal: &dyn Signal, gradient: &[f32]) {
-        let mask = Mask::keep_all([gradient.len(), 1, 1]);
+        let mask = Mask::keep_all([gradient.len(), 1, 1]).unwrap();
         let seen = Observed::new("w", &[], gradient, &mask);
         store.update(signal, &seen);
     }

@@ -92,13 +92,22 @@ impl Target {
     /// As [`pruned_of`](Self::pruned_of), before rounding: what a pool of several parameters adds
     /// up before it rounds once.
     pub fn exact_pruned_of(&self, units: usize, kept: usize) -> Option<f64> {
+        self.portion_of(units, kept).map(Portion::exact)
+    }
+
+    /// As [`exact_pruned_of`](Self::exact_pruned_of), before multiplying.
+    pub(crate) fn portion_of(&self, units: usize, kept: usize) -> Option<Portion> {
         match *self {
-            Self::Sparsity(share) => Some(share * units as f64),
+            Self::Sparsity(share) => Some(Portion::share(share, units)),
             Self::OfRemaining(share) => {
                 let kept = kept.min(units);
-                Some((units - kept) as f64 + share * kept as f64)
+                let whole = units - kept;
+                Some(Portion {
+                    whole,
+                    ..Portion::share(share, kept)
+                })
             }
-            Self::Count(count) => Some(count as f64),
+            Self::Count(count) => Some(Portion::whole(count)),
             Self::Threshold(_) | Self::Band { .. } => None,
         }
     }
@@ -130,6 +139,39 @@ impl Target {
 /// ```
 pub fn share_of(share: f64, units: usize) -> usize {
     (share * units as f64).round() as usize
+}
+
+/// A number of units that is not whole yet: some whole ones, and a share of others.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Portion {
+    pub whole: usize,
+    pub share: f64,
+    pub of: usize,
+}
+
+impl Portion {
+    /// So many units.
+    pub fn whole(units: usize) -> Self {
+        Self {
+            whole: units,
+            share: 0.0,
+            of: 0,
+        }
+    }
+
+    /// A share of so many units.
+    pub fn share(share: f64, of: usize) -> Self {
+        Self {
+            whole: 0,
+            share,
+            of,
+        }
+    }
+
+    /// The number.
+    pub fn exact(self) -> f64 {
+        self.whole as f64 + self.share * self.of as f64
+    }
 }
 
 #[cfg(test)]

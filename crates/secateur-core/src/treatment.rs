@@ -13,26 +13,33 @@ pub enum Removed {
     #[default]
     Frozen,
     /// It goes on learning from the gradient of the effective weight, unseen, and may earn its
-    /// way back (dynamic network surgery, soft filter pruning).
+    /// way back (dynamic network surgery, Guo et al. 2016).
+    ///
+    /// Soft filter pruning (He et al. 2018) is something else: a filter is set to zero after an
+    /// epoch, and in the next acts and learns like all others, so nothing may hide it before the
+    /// end. That is a [`Selector`](crate::selector::Selector) that keeps everything and returns
+    /// zeros as new weights.
     Learning,
     /// It is set to zero.
     Zeroed,
 }
 
 /// What value an element has when it comes back.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub enum Regrown {
     /// Zero (RigL, SET).
     #[default]
     Zero,
     /// Whatever is stored under the mask.
     Kept,
-    /// The value it has in a record, say at initialisation.
+    /// The value it has in a record, say at initialisation. Not written with a configuration.
+    #[serde(skip)]
     From(Weights),
 }
 
 /// How a pruner treats values and gradients around its masks.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Treatment {
     /// Removed values.
     pub removed: Removed,

@@ -275,39 +275,21 @@ fn unsupported(path: &str, dtype: DType) -> PruneError {
 
 /// Applies `$body` to the data's elements as a mutable slice of their own float type.
 macro_rules! with_floats {
-    ($path:expr, $data:expr, |$slice:ident: $float:ident| $body:expr) => {{
-        let corrupt = |why: String| PruneError::custom($path, why);
+    ($path:expr, $data:expr, |$slice:ident: $float:ident| $body:expr) => {
         match $data.dtype() {
-            DType::F32 | DType::Flex32 => {
-                type $float = f32;
-                let $slice = $data
-                    .as_mut_slice::<f32>()
-                    .map_err(|error| corrupt(format!("{error:?}")))?;
-                $body
-            }
-            DType::F64 => {
-                type $float = f64;
-                let $slice = $data
-                    .as_mut_slice::<f64>()
-                    .map_err(|error| corrupt(format!("{error:?}")))?;
-                $body
-            }
-            DType::F16 => {
-                type $float = f16;
-                let $slice = $data
-                    .as_mut_slice::<f16>()
-                    .map_err(|error| corrupt(format!("{error:?}")))?;
-                $body
-            }
-            DType::BF16 => {
-                type $float = bf16;
-                let $slice = $data
-                    .as_mut_slice::<bf16>()
-                    .map_err(|error| corrupt(format!("{error:?}")))?;
-                $body
-            }
+            DType::F32 | DType::Flex32 => with_floats!($path, $data, |$slice: $float = f32| $body),
+            DType::F64 => with_floats!($path, $data, |$slice: $float = f64| $body),
+            DType::F16 => with_floats!($path, $data, |$slice: $float = f16| $body),
+            DType::BF16 => with_floats!($path, $data, |$slice: $float = bf16| $body),
             other => return Err(unsupported($path, other)),
         }
+    };
+    ($path:expr, $data:expr, |$slice:ident: $float:ident = $type:ty| $body:expr) => {{
+        type $float = $type;
+        let $slice = $data
+            .as_mut_slice::<$float>()
+            .map_err(|error| PruneError::custom($path, format!("{error:?}")))?;
+        $body
     }};
 }
 
@@ -320,10 +302,9 @@ pub(crate) fn zero_where(
     with_floats!(path, data, |values: Float| {
         for (value, &gone) in values.iter_mut().zip(removed) {
             if gone {
-                *value = num_traits::Zero::zero();
+                *value = <Float as num_traits::Zero>::zero();
             }
         }
-        let _: Option<Float> = None;
     });
     Ok(())
 }

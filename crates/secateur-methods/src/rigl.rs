@@ -183,7 +183,7 @@ mod tests {
             .with_allocation(Uniform)
             .with_regrowth(RigL::new(60).with_alpha(0.8));
         let mut pruner = config.init_module(&model).unwrap();
-        let mask = Mask::from_fn([2, 5, 1], |index| (1..=5).contains(&index));
+        let mask = Mask::from_fn([2, 5, 1], |index| (1..=5).contains(&index)).unwrap();
         let masks: MaskSet = ["a", "b"]
             .map(|path| (path.to_string(), mask.clone()))
             .into_iter()

@@ -130,7 +130,7 @@ mod tests {
             let mut model = Pair::new(&weights, &weights);
             let config = set(0.5, 1, 9).with_regrowth(Set::new(0.5)).with_seed(seed);
             let mut pruner = config.with_allocation(Uniform).init_module(&model).unwrap();
-            let mask = secateur_core::mask::Mask::from_fn([2, 4, 1], |index| index >= 4);
+            let mask = secateur_core::mask::Mask::from_fn([2, 4, 1], |index| index >= 4).unwrap();
             let masks = [("a".to_string(), mask)].into_iter().collect();
             pruner.set_masks(&mut model, &masks).unwrap();
             pruner.prune(&mut model, 1).unwrap();

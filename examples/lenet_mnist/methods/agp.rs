@@ -16,15 +16,18 @@ use crate::row::Row;
 /// Steps between two prunings.
 const EVERY: usize = 100;
 
-pub(crate) fn run<M: Classifier>(job: &Job, data: &Data<Official>) -> Result<Vec<Row>> {
-    let sparsities: &[f64] = match job.net {
+pub(crate) fn sparsities(net: Net) -> &'static [f64] {
+    match net {
         Net::LeNet300 => &[0.9, 0.95, 0.98],
         Net::LeNet5 => &[0.95, 0.98],
-    };
+    }
+}
+
+pub(crate) fn run<M: Classifier>(job: &Job, data: &Data<Official>) -> Result<Vec<Row>> {
     let recipe = from_scratch(job);
     let steps = recipe.steps(data.train.len())?;
     let mut rows = Vec::new();
-    for &sparsity in sparsities {
+    for &sparsity in sparsities(job.net) {
         let student = Student::<M, _>::fresh(job.seed);
         // From 10 % to 75 % of the training.
         let window = Window::new(steps / 10..=steps * 3 / 4).every(EVERY);

@@ -17,12 +17,30 @@ use crate::row::Row;
 const ROUNDS: usize = 4;
 const EPOCHS_A_ROUND: usize = 2;
 
+/// How many sparsities the net is run at: the paper's, and a higher one.
+pub(crate) fn sparsities(net: Net) -> usize {
+    match net {
+        Net::LeNet300 => 2,
+        Net::LeNet5 => 1,
+    }
+}
+
+/// Epochs behind a net: its training and its retraining.
+pub(crate) fn epochs_in_all(job: &Job) -> usize {
+    job.epochs + ROUNDS * epochs_a_round(job)
+}
+
+/// A shortened run shortens the retraining too.
+fn epochs_a_round(job: &Job) -> usize {
+    EPOCHS_A_ROUND.min(job.epochs)
+}
+
 pub(crate) fn run<M: Classifier>(job: &Job, data: &Data<Official>) -> Result<Vec<Row>> {
     let student = Student::<M, _>::fresh(job.seed);
     let dense = fit(student, &data.train, &from_scratch(job), job.seed, NoHook)?;
     let shares = han_shares(job.net);
     let mut rows = run_at(job, data, &dense, shares)?;
-    if job.net == Net::LeNet300 {
+    if sparsities(job.net) > 1 {
         // Forty times fewer weights: the same shares, each by the same factor.
         let factor = (1.0 / 40.0) / (1.0 - overall(&dense, shares));
         let shares: Vec<_> = shares
@@ -40,8 +58,7 @@ fn run_at<M: Classifier>(
     dense: &Student<M, Official>,
     shares: &[(&str, f64)],
 ) -> Result<Vec<Row>> {
-    // A shortened run shortens the retraining too.
-    let a_round = EPOCHS_A_ROUND.min(job.epochs);
+    let a_round = epochs_a_round(job);
     let epochs = ROUNDS * a_round;
     let mut rows = Vec::new();
     for &method in &job.methods {
@@ -50,7 +67,7 @@ fn run_at<M: Classifier>(
             data,
             method,
             sparsity: overall(dense, shares),
-            epochs: job.epochs + epochs,
+            epochs: epochs_in_all(job),
         };
         let kept = || shares.iter().copied();
         let recipe = retrain(job, epochs);

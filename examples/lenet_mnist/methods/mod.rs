@@ -15,7 +15,7 @@ use secateur_examples::data::{Data, Official};
 use secateur_examples::nets::Classifier;
 
 use crate::job::Job;
-use crate::method::Family;
+use crate::method::{Family, Method};
 use crate::row::Row;
 
 /// Does one job; all of its methods are of one family.
@@ -32,4 +32,30 @@ pub(crate) fn run<M: Classifier>(job: &Job, data: &Data<Official>) -> Result<Vec
         Family::Dynamic => dynamic::run::<M>(job, data),
         Family::Ticket => ticket::run::<M>(job, data),
     }
+}
+
+/// The results that one method of a job gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Outlook {
+    /// Rows, each at another sparsity.
+    pub rows: usize,
+    /// Epochs behind each of them.
+    pub epochs: usize,
+}
+
+/// What `method` gives in `job`, known without running it.
+pub(crate) fn outlook(job: &Job, method: Method) -> Outlook {
+    let rows = match method.family() {
+        Family::Dense | Family::Random | Family::Dynamic => 1,
+        Family::Han => han::sparsities(job.net),
+        Family::Agp => agp::sparsities(job.net).len(),
+        Family::Snip => snip::sparsities(job.net).len(),
+        Family::Ticket => ticket::judged(job).count(),
+    };
+    let epochs = match method.family() {
+        Family::Han => han::epochs_in_all(job),
+        Family::Ticket => ticket::epochs(job),
+        _ => job.epochs,
+    };
+    Outlook { rows, epochs }
 }

@@ -19,14 +19,17 @@ use crate::job::{Job, Net};
 use crate::method::Method;
 use crate::row::Row;
 
-pub(crate) fn run<M: Classifier>(job: &Job, data: &Data<Official>) -> Result<Vec<Row>> {
-    let sparsities: &[f64] = match job.net {
+pub(crate) fn sparsities(net: Net) -> &'static [f64] {
+    match net {
         Net::LeNet300 => &[0.95, 0.98],
         Net::LeNet5 => &[0.98],
-    };
+    }
+}
+
+pub(crate) fn run<M: Classifier>(job: &Job, data: &Data<Official>) -> Result<Vec<Row>> {
     let recipe = from_scratch(job).with_weight_decay(5e-4);
     let mut rows = Vec::new();
-    for &sparsity in sparsities {
+    for &sparsity in sparsities(job.net) {
         for &method in &job.methods {
             let mut student = Student::<M, _>::fresh(job.seed);
             let mut pruner = snip(sparsity).init_module(student.model())?;
@@ -34,7 +37,7 @@ pub(crate) fn run<M: Classifier>(job: &Job, data: &Data<Official>) -> Result<Vec
             pruner.observe(student.model(), &grads)?;
             pruner.prune(student.model_mut(), 0)?;
             if method == Method::SnipShuffled {
-                let masks = shuffled(&pruner.masks(student.model())?, job.seed);
+                let masks = shuffled(&pruner.masks(student.model())?, job.seed)?;
                 pruner.set_masks(student.model_mut(), &masks)?;
             }
             let verdict = Verdict {
@@ -70,14 +73,11 @@ fn gradients<M: Classifier>(
 }
 
 /// The same number kept in every layer, at places chosen by lot.
-fn shuffled(masks: &MaskSet, seed: u64) -> MaskSet {
+fn shuffled(masks: &MaskSet, seed: u64) -> Result<MaskSet> {
     let shuffle = |(path, mask): (&str, &Mask)| {
         let mut kept: Vec<bool> = mask.iter().collect();
         Stream::new(seed, path, 0).shuffle(&mut kept);
-        (
-            path.to_string(),
-            Mask::from_fn(mask.shape(), |index| kept[index]),
-        )
+        Ok((path.to_string(), Mask::from_bools(mask.shape(), &kept)?))
     };
     masks.iter().map(shuffle).collect()
 }

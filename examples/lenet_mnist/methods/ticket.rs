@@ -23,11 +23,25 @@ const JUDGED: [usize; 6] = [0, 3, 7, 10, 12, 15];
 /// Added to the seed for the control's initial weights.
 const FRESH: u64 = 1_000;
 
+/// Epochs in each round of `job`.
+pub(crate) fn epochs(job: &Job) -> usize {
+    EPOCHS.min(job.epochs)
+}
+
+/// Rounds of `job`: a shortened run takes fewer.
+fn rounds(job: &Job) -> usize {
+    if epochs(job) < EPOCHS { 1 } else { ROUNDS }
+}
+
+/// Rounds of `job` after which the ticket is judged.
+pub(crate) fn judged(job: &Job) -> impl Iterator<Item = usize> {
+    let rounds = rounds(job);
+    (0..=rounds).filter(move |round| rounds < ROUNDS || JUDGED.contains(round))
+}
+
 pub(crate) fn run<M: Classifier>(job: &Job, data: &Data<Official>) -> Result<Vec<Row>> {
-    let epochs = EPOCHS.min(job.epochs);
+    let (epochs, rounds) = (epochs(job), rounds(job));
     let recipe = Recipe::from_scratch(epochs).with_learning_rate(0.05);
-    // A shortened run takes fewer rounds too.
-    let rounds = if epochs < EPOCHS { 1 } else { ROUNDS };
     let train = |student| fit(student, &data.train, &recipe, job.seed, NoHook);
     let mut student = Student::<M, _>::fresh(job.seed);
     let mut ticket =
@@ -35,7 +49,7 @@ pub(crate) fn run<M: Classifier>(job: &Job, data: &Data<Official>) -> Result<Vec
     let mut rows = Vec::new();
     for round in 0..=rounds {
         let sparsity = ticket.pruner().masks(student.model())?.sparsity();
-        let judged = JUDGED.contains(&round) || rounds < ROUNDS;
+        let judged = judged(job).any(|judged| judged == round);
         let verdict = |method| Verdict {
             job,
             data,

@@ -1,5 +1,7 @@
 //! Whole numbers that add up: shares of a total, within limits, rounded by largest remainders.
 
+use crate::target::Portion;
+
 /// The least and the most that a row may be given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -13,6 +15,33 @@ impl Limits {
     /// `amount`, raised or lowered to lie within the limits.
     pub fn clamp(self, amount: f64) -> f64 {
         amount.max(self.least as f64).min(self.most as f64)
+    }
+}
+
+/// Units of several rows, added up before they are rounded once.
+///
+/// Whole numbers are added as integers, and shares of one size are counted together before they
+/// are multiplied: 0.35·24 + 0.35·6 is less than 0.35·30 in floating point, and rounds to one unit
+/// less.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct UnitSum {
+    whole: usize,
+    shares: Vec<(f64, usize)>,
+}
+
+impl UnitSum {
+    pub fn add(&mut self, Portion { whole, share, of }: Portion) {
+        self.whole += whole;
+        match self.shares.iter_mut().find(|known| known.0 == share) {
+            Some((_, units)) => *units += of,
+            None => self.shares.push((share, of)),
+        }
+    }
+
+    pub fn rounded(&self) -> usize {
+        let shares = self.shares.iter();
+        let exact: f64 = shares.map(|&(share, units)| share * units as f64).sum();
+        self.whole + exact.round() as usize
     }
 }
 

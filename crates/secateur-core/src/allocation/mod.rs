@@ -20,6 +20,7 @@ mod per_parameter;
 mod row;
 mod uniform;
 
+use std::any::Any;
 use std::fmt::Debug;
 
 use serde::{Deserialize, Serialize};
@@ -31,10 +32,10 @@ pub use uniform::Uniform;
 
 use crate::error::PruneError;
 use crate::path_pattern::PathPattern;
-use crate::target::Target;
+use apportionment::UnitSum;
 
 /// How a sparsity budget is spread over the parameters of a model.
-pub trait Allocation: Debug + Send + Sync {
+pub trait Allocation: Any + Debug + Send + Sync {
     /// The number of units that each row keeps, in the rows' order.
     ///
     /// # Errors
@@ -109,7 +110,8 @@ impl AllocationTable<'_> {
     }
 
     /// The number of units that the rows at these indices keep in all: what their targets, added
-    /// up before they are rounded, leave of them.
+    /// up before they are rounded, leave of them. Rows of one share are counted together before
+    /// they are multiplied.
     ///
     /// # Errors
     ///
@@ -119,33 +121,14 @@ impl AllocationTable<'_> {
     ///
     /// If there is no row at one of the indices.
     pub fn pool_keeps(&self, members: &[usize]) -> Result<usize, PruneError> {
-        let (mut units, mut available, mut pruned) = (0, 0, 0.0);
-        // Rows of one share are counted together before they are multiplied: 0.35·24 + 0.35·6 is
-        // less than 0.35·30 in floating point, and rounds to one unit less.
-        let mut shares: Vec<(f64, usize)> = Vec::new();
-        let mut add = |share: f64, units: usize| match shares.iter_mut().find(|s| s.0 == share) {
-            Some((_, sum)) => *sum += units,
-            None => shares.push((share, units)),
-        };
+        let (mut units, mut available) = (0, 0);
+        let mut pruned = UnitSum::default();
         for row in members.iter().map(|&i| &self.rows[i]) {
             units += row.units;
             available += row.available();
-            let exact = row.exact_pruned()?;
-            match row.asked() {
-                Target::Sparsity(share) => add(share, row.units),
-                Target::OfRemaining(share) => {
-                    let kept = row.kept.min(row.units);
-                    pruned += (row.units - kept) as f64;
-                    add(share, kept);
-                }
-                _ => pruned += exact,
-            }
+            pruned.add(row.portion()?);
         }
-        pruned += shares
-            .iter()
-            .map(|(share, units)| share * *units as f64)
-            .sum::<f64>();
-        Ok((units - (pruned.round() as usize).min(units)).min(available))
+        Ok((units - pruned.rounded().min(units)).min(available))
     }
 
     /// `row` on its own, `pruned` of its units gone: what is left, raised to the floor.

@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::apportionment::{Limits, largest_remainders};
+use super::apportionment::{Limits, UnitSum, largest_remainders};
 use super::{Allocation, AllocationRow, AllocationTable, Allotment};
 use crate::error::PruneError;
 use crate::path_pattern::PathPattern;
+use crate::target::Portion;
 
 /// A final sparsity for each parameter, by rules on paths.
 ///
@@ -17,8 +18,8 @@ use crate::path_pattern::PathPattern;
 /// Rules take effect at once under a schedule that does not ask for a sparsity, or whose final
 /// sparsity is 0.
 ///
-/// In all `round(Σ s·n)` units go; each row loses its own `s·n`, rounded up or down by largest
-/// remainders.
+/// In all `round(Σ s·n)` units go, rows of one share being counted together before they are
+/// multiplied; each row loses its own `s·n`, rounded up or down by largest remainders.
 ///
 /// ```
 /// # use secateur_core::allocation::PerParameter;
@@ -65,14 +66,14 @@ impl PerParameter {
     }
 
     /// Units of `row` to prune, before rounding.
-    fn exact_pruned(&self, row: &AllocationRow<'_>) -> Result<f64, PruneError> {
+    fn portion(&self, row: &AllocationRow<'_>) -> Result<Portion, PruneError> {
         let matching = |(pattern, _): &&(PathPattern, f64)| pattern.matches(row.path());
         let rule = self.rules.iter().find(matching).map(|&(_, last)| last);
         match rule.or(self.default) {
             Some(last) if row.own_sparsity().is_none() => {
-                Ok(last * row.progress() * row.units as f64)
+                Ok(Portion::share(last * row.progress(), row.units))
             }
-            _ => row.exact_pruned(),
+            _ => row.portion(),
         }
     }
 }
@@ -84,10 +85,10 @@ fn check_rule((pattern, sparsity): &(PathPattern, f64)) -> Result<(), PruneError
 impl Allocation for PerParameter {
     fn allocate(&self, table: &AllocationTable<'_>) -> Result<Vec<Allotment>, PruneError> {
         table.check()?;
-        let ideals = table
+        let portions = table
             .rows
             .iter()
-            .map(|row| self.exact_pruned(row))
+            .map(|row| self.portion(row))
             .collect::<Result<Vec<_>, _>>()?;
         let keeps = |floor_of: &dyn Fn(&AllocationRow<'_>) -> usize| -> Vec<usize> {
             // Counted in pruned units, which is what rounds away from zero.
@@ -96,13 +97,19 @@ impl Allocation for PerParameter {
                 most: row.units - floor_of(row),
             });
             let limits: Vec<_> = limits.collect();
-            let ideals: Vec<_> = ideals
+            let within: Vec<Portion> = portions
                 .iter()
                 .zip(&limits)
-                .map(|(&ideal, limits)| limits.clamp(ideal))
+                .map(|(portion, limits)| match portion.exact() {
+                    exact if exact > limits.most as f64 => Portion::whole(limits.most),
+                    exact if exact < limits.least as f64 => Portion::whole(limits.least),
+                    _ => *portion,
+                })
                 .collect();
-            let total = ideals.iter().sum::<f64>().round() as usize;
-            let pruned = largest_remainders(&ideals, &limits, total);
+            let mut total = UnitSum::default();
+            within.iter().for_each(|&portion| total.add(portion));
+            let ideals: Vec<_> = within.into_iter().map(Portion::exact).collect();
+            let pruned = largest_remainders(&ideals, &limits, total.rounded());
             let rows = table.rows.iter().zip(pruned);
             rows.map(|(row, pruned)| row.units - pruned).collect()
         };
@@ -133,6 +140,7 @@ impl Allocation for PerParameter {
 mod tests {
     use super::super::Floor;
     use super::*;
+    use crate::bits::Bits;
     use crate::params::ParamInfo;
     use crate::target::Target;
     use proptest::prelude::*;
@@ -220,6 +228,37 @@ mod tests {
             .unwrap();
         let got = allocate(&rules, &infos, Target::Sparsity(0.5), 0.5, Floor::default());
         assert_eq!(keeps(&got), [1, 2, 1]);
+    }
+
+    #[test]
+    fn equal_shares_are_counted_together_before_they_are_rounded() {
+        // 0.35·30 = 10.5, of which 11 go; 0.35·24 + 0.35·6 is 10.499999999999998. The third row
+        // loses all of its 3 that are gone already, a whole number that changes nothing.
+        let (a, b) = (
+            ParamInfo::new("a", [24, 1, 1]),
+            ParamInfo::new("b", [6, 1, 1]),
+        );
+        let gone = ParamInfo::new("gone", [4, 1, 1]);
+        let left = Bits::from_fn(4, |unit| unit == 0);
+        let target = Target::Sparsity(0.35);
+        let rows = vec![
+            AllocationRow::new(&a, 24, target),
+            AllocationRow::new(&b, 6, target),
+            AllocationRow {
+                eligible: Some(&left),
+                kept: 1,
+                ..AllocationRow::new(&gone, 4, target)
+            },
+        ];
+        let floor = Floor::default();
+        let table = AllocationTable { rows, floor };
+        for rules in [
+            PerParameter::new(),
+            PerParameter::new().otherwise(0.35).unwrap(),
+        ] {
+            // 8.4 and 2.1: the unit left over goes to the larger remainder.
+            assert_eq!(keeps(&rules.allocate(&table).unwrap()), [15, 4, 1]);
+        }
     }
 
     #[test]

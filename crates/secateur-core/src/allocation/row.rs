@@ -3,7 +3,7 @@
 use crate::bits::Bits;
 use crate::error::PruneError;
 use crate::params::ParamInfo;
-use crate::target::Target;
+use crate::target::{Portion, Target};
 
 /// One parameter as an allocation sees it.
 #[derive(Clone, Debug)]
@@ -105,8 +105,13 @@ impl<'a> AllocationRow<'a> {
     ///
     /// Those of [`pruned`](Self::pruned).
     pub fn exact_pruned(&self) -> Result<f64, PruneError> {
+        self.portion().map(Portion::exact)
+    }
+
+    /// As [`exact_pruned`](Self::exact_pruned), before multiplying.
+    pub(super) fn portion(&self) -> Result<Portion, PruneError> {
         self.pruned()?;
-        let asked = self.asked().exact_pruned_of(self.units, self.kept);
+        let asked = self.asked().portion_of(self.units, self.kept);
         asked.ok_or_else(|| self.no_number())
     }
 

@@ -41,10 +41,10 @@ proptest! {
         prop_assert_eq!(bools(&m), a.clone());
         prop_assert_eq!(m.storage_bytes(), a.len().div_ceil(64) * 8);
         prop_assert_eq!(bools(&m.not()), a.iter().map(|k| !k).collect::<Vec<_>>());
-        prop_assert_eq!(&Mask::from_fn(shape, |i| a[i]), &m);
+        prop_assert_eq!(&Mask::from_fn(shape, |i| a[i]).unwrap(), &m);
         prop_assert_eq!(&Mask::from_bits(shape, m.clone().into_bits()).unwrap(), &m);
 
-        let mut built = Mask::prune_all(shape);
+        let mut built = Mask::prune_all(shape).unwrap();
         for (index, &kept) in a.iter().enumerate() {
             built.set(index, kept);
         }
@@ -123,26 +123,46 @@ fn sparsity_is_the_share_of_pruned_elements() {
         mask([1, 4, 1], &[true, false, false, false]).sparsity(),
         0.75
     );
-    assert_eq!(Mask::keep_all([3, 3, 3]).sparsity(), 0.0);
-    assert_eq!(Mask::prune_all([3, 3, 3]).sparsity(), 1.0);
+    assert_eq!(Mask::keep_all([3, 3, 3]).unwrap().sparsity(), 0.0);
+    assert_eq!(Mask::prune_all([3, 3, 3]).unwrap().sparsity(), 1.0);
 }
 
 #[test]
 fn a_zero_dimension_is_legal() {
     for shape in [[0, 0, 0], [0, 5, 9], [5, 0, 9], [usize::MAX, usize::MAX, 0]] {
-        let m = Mask::keep_all(shape);
+        let m = Mask::keep_all(shape).unwrap();
         assert!(m.is_empty());
         assert_eq!((m.kept(), m.pruned(), m.storage_bytes()), (0, 0, 0));
         assert_eq!(m.sparsity(), 0.0);
-        assert_eq!(m.jaccard(&Mask::prune_all(shape)), Ok(1.0));
+        assert_eq!(m.jaccard(&Mask::prune_all(shape).unwrap()), Ok(1.0));
         assert_eq!(m.not(), m);
         assert!(!m.get(0) && !m.at([0, 0, 0]));
     }
 }
 
 #[test]
+fn a_shape_that_no_memory_holds_is_a_typed_error() {
+    let huge = [usize::MAX, 2, 1];
+    for refused in [
+        Mask::keep_all(huge),
+        Mask::prune_all(huge),
+        Mask::from_fn(huge, |_| true),
+        Mask::from_bools(huge, &[]),
+    ] {
+        let error = refused.unwrap_err();
+        assert!(
+            matches!(error, PruneError::InvalidSetting { .. }),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn other_shapes_are_refused_even_of_one_length() {
-    let (a, b) = (Mask::keep_all([2, 3, 1]), Mask::keep_all([3, 2, 1]));
+    let (a, b) = (
+        Mask::keep_all([2, 3, 1]).unwrap(),
+        Mask::keep_all([3, 2, 1]).unwrap(),
+    );
     let expected = PruneError::MaskShape {
         path: "mask".into(),
         expected: [2, 3, 1],
@@ -175,7 +195,7 @@ fn debug_stays_short() {
         format!("{small:?}"),
         "Mask { shape: [1, 3, 1], kept: 2, bits: 101 }"
     );
-    assert!(format!("{:?}", Mask::keep_all([1000, 1000, 9])).len() < 150);
+    assert!(format!("{:?}", Mask::keep_all([1000, 1000, 9]).unwrap()).len() < 150);
 }
 
 #[test]

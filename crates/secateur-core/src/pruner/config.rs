@@ -34,6 +34,8 @@ use crate::{
 /// | regrowth | none: masks only shrink |
 /// | selector | [`TopK`] |
 ///
+/// [`to_saved`](Self::to_saved) makes it a [`SavedConfig`](super::SavedConfig), which files hold.
+///
 /// Weights of rank 2 and more are pruned. Biases, norms and other vectors are pruned only if
 /// [`with_only`](Self::with_only) or [`with_also`](Self::with_also) name them.
 #[derive(Clone, Debug)]
@@ -50,9 +52,9 @@ pub struct PrunerConfig {
     pub(crate) comparison: Option<Comparison>,
     pub(crate) floor: Floor,
     pub(crate) seed: u64,
-    only: Vec<String>,
-    also: Vec<String>,
-    skip: Vec<String>,
+    pub(super) only: Vec<String>,
+    pub(super) also: Vec<String>,
+    pub(super) skip: Vec<String>,
 }
 
 impl Default for PrunerConfig {

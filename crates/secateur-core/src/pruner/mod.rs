@@ -4,6 +4,7 @@ mod config;
 mod decide;
 mod observe;
 mod report;
+mod saved;
 mod state;
 mod training;
 mod undo;
@@ -17,6 +18,7 @@ use burn::module::Module;
 
 pub use config::PrunerConfig;
 pub use report::{Plan, Report, ReportRow};
+pub use saved::{SavedConfig, SavedScorer};
 pub use training::Step;
 
 use crate::{
@@ -231,7 +233,11 @@ impl Pruner {
 
     /// Bakes the zeros into the weights and takes the masks off: what is left is a plain module.
     ///
-    /// Reparameterizations of others (LoRA) are left alone.
+    /// Reparameterizations of others (LoRA) are left alone. Beside one, Burn cannot take ours off,
+    /// so they are spent instead: they neither act nor are recorded, but a parameter with a spent
+    /// mask can be given neither a new one ([`PruneError::Finished`]) nor a LoRA, which Burn drops
+    /// without a word. Burn's `Param::map` takes a spent mask off, parameter by parameter:
+    /// `fc.weight = fc.weight.map(|weight| weight)`.
     ///
     /// # Errors
     /// [`PruneError::ModelChanged`] for a model without one of the parameters.
@@ -453,14 +459,10 @@ impl Pruned {
 
 /// The mask of what is removed in storage order; keep-all if nothing is attached.
 pub(crate) fn mask_in_view(view: View, removed: Option<&Vec<bool>>) -> Mask {
-    match removed {
-        Some(removed) => {
-            let kept = view.bits_to_view(removed).not();
-            // A mask of another length never comes here: `attach::check_length` refuses it.
-            Mask::from_bits(view.shape(), kept).unwrap_or_else(|_| Mask::keep_all(view.shape()))
-        }
-        None => Mask::keep_all(view.shape()),
-    }
+    let kept = removed.map(|removed| view.bits_to_view(removed).not());
+    // A mask of another length never comes here: `attach::check_length` refuses it.
+    kept.and_then(|kept| Mask::from_bits(view.shape(), kept).ok())
+        .unwrap_or_else(|| Mask::dense(&view))
 }
 
 /// True where the mask removes, in storage order.

@@ -8,7 +8,8 @@ use crate::error::PruneError;
 
 /// Prunes to whatever sparsity a closure gives for a step, within a window of steps.
 ///
-/// The closure is not serialised; a schedule of your own that should be implements [`Schedule`].
+/// A closure cannot be written to a file; a schedule of your own that should be implements
+/// [`Schedule`] and is added to the [`Parts`](crate::parts::Parts).
 ///
 /// ```
 /// # use secateur_core::schedule::{FnSchedule, Schedule};
@@ -59,7 +60,7 @@ impl<F: Fn(usize) -> f64 + Send + Sync> FnSchedule<F> {
     }
 }
 
-impl<F: Fn(usize) -> f64 + Send + Sync> Schedule for FnSchedule<F> {
+impl<F: Fn(usize) -> f64 + Send + Sync + 'static> Schedule for FnSchedule<F> {
     fn is_due(&self, step: usize) -> bool {
         self.window.is_due(step)
     }

@@ -13,6 +13,7 @@ mod one_shot;
 mod rate;
 mod window;
 
+use std::any::Any;
 use std::fmt::Debug;
 
 pub use function::FnSchedule;
@@ -37,7 +38,7 @@ use crate::target::Target;
 ///
 /// Three methods are required; a schedule that asks for something other than a sparsity also says
 /// so in [`target`](Self::target).
-pub trait Schedule: Debug + Send + Sync {
+pub trait Schedule: Any + Debug + Send + Sync {
     /// Whether to prune at `step`. Never true outside the schedule's window, always true at its
     /// last step.
     fn is_due(&self, step: usize) -> bool;

@@ -295,7 +295,8 @@ pub fn mask_of<M: Module>(model: &M, path: &str) -> Result<Mask, PruneError> {
 /// is taken off. Other parameters keep their masks, and what those hide.
 ///
 /// Beside a parameter that carries a LoRA or the like, Burn cannot take a single mask off. It is
-/// then spent instead: it neither acts nor is recorded, but the parameter cannot be masked again.
+/// then spent instead: it neither acts nor is recorded, but the parameter cannot be masked again
+/// before `fc.weight = fc.weight.map(|weight| weight)` has taken it off.
 /// To make all prunings of a model permanent, use [`Pruner::finish`](crate::pruner::Pruner::finish)
 /// or Burn's `Module::materialize`.
 ///
@@ -363,7 +364,7 @@ fn prune_slices<M: Module>(
         .for_each(|&slice| kept.set(slice, false));
     let mask = Mask::from_fn(held.mask.shape(), |index| {
         held.mask.get(index) && kept.get(slices.of(index))
-    });
+    })?;
     put(model, [(held, mask)])
 }
 

@@ -306,10 +306,53 @@ fn lora_is_refused_by_name_and_never_folded() {
     plain
         .try_load_record(model.clone().into_record())
         .expect("no trace of the mask is recorded");
-    assert!(matches!(
-        pruner.attach(&mut model),
-        Err(PruneError::Finished { .. })
-    ));
+    let error = pruner.attach(&mut model).unwrap_err();
+    assert!(matches!(error, PruneError::Finished { .. }), "{error}");
+    assert!(error.to_string().contains(".map(|weight| weight)"));
+}
+
+#[test]
+fn a_spent_mask_is_taken_off_as_its_error_says() {
+    let device = training_device();
+    let net = Mlp::new(&device);
+    let mut model = Mlp {
+        fc1: net.fc1.apply_lora(Lora::new(2, 4.0)),
+        fc2: net.fc2,
+    };
+    let mut pruner = PrunerConfig::new()
+        .with_schedule(OneShot::new(0.5))
+        .with_only(["fc2.weight"])
+        .init(&model)
+        .unwrap();
+    pruner.prune(&mut model, 0).unwrap();
+    pruner.finish(&mut model).unwrap();
+    let finished = bits(model.fc2.weight.val());
+    let (id, trained) = (
+        model.fc2.weight.id,
+        model.fc2.weight.base().is_require_grad(),
+    );
+
+    // Spent, it still takes the place of a LoRA, which Burn drops without a word.
+    let lost = model.fc2.clone().apply_lora(Lora::new(2, 4.0));
+    assert!(lost.weight.adapter().is_none());
+
+    model.fc2.weight = model.fc2.weight.map(|weight| weight);
+    assert_eq!(bits(model.fc2.weight.val()), finished);
+    assert_eq!(model.fc2.weight.id, id);
+    assert_eq!(model.fc2.weight.base().is_require_grad(), trained);
+    assert!(model.fc1.weight.adapter().is_some());
+    let adapted = model.fc2.clone().apply_lora(Lora::new(2, 4.0));
+    assert!(adapted.weight.adapter().is_some());
+
+    // Masked again: of the twelve that are left, six more go.
+    let mut again = PrunerConfig::new()
+        .with_schedule(OneShot::new(0.75))
+        .with_only(["fc2.weight"])
+        .init(&model)
+        .unwrap();
+    again.prune(&mut model, 0).unwrap();
+    let kept = again.masks(&model).unwrap();
+    assert_eq!(kept.get("fc2.weight").unwrap().kept(), 6);
 }
 
 #[test]

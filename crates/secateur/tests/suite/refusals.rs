@@ -297,10 +297,10 @@ fn names_that_do_not_exist() {
 fn masks_that_do_not_fit() {
     let mut model = Mlp::new(&device());
     let mut pruner = config().init(&model).unwrap();
-    let good = Mask::prune_all([8, 6, 1]);
+    let good = Mask::prune_all([8, 6, 1]).unwrap();
     let turned: MaskSet = [
         ("fc1.weight", good.clone()),
-        ("fc2.weight", Mask::prune_all([8, 3, 1])),
+        ("fc2.weight", Mask::prune_all([8, 3, 1]).unwrap()),
     ]
     .into_iter()
     .collect();
@@ -359,9 +359,9 @@ impl ImportanceScorer for Fault {
 impl Selector for Fault {
     fn select(&self, ctx: &SelectContext<'_>) -> Result<Selection, PruneError> {
         let weights = ctx.score.weight().len();
-        let mask = Mask::prune_all(ctx.score.shape());
+        let mask = Mask::prune_all(ctx.score.shape())?;
         Ok(match self {
-            Fault::OtherShape => Mask::prune_all([1, 2, 3]).into(),
+            Fault::OtherShape => Mask::prune_all([1, 2, 3])?.into(),
             Fault::TooFewWeights => Selection {
                 mask,
                 weights: Some(Vec::new()),

@@ -53,7 +53,8 @@ fn check<M: Module, const D: usize>(
         let mut model = model.clone();
         let mask = Mask::from_fn([out, input, kernel], |index| {
             !removed(index / kernel / input, index / kernel % input)
-        });
+        })
+        .unwrap();
         let masks: MaskSet = [(path, mask)].into_iter().collect();
         pruner.set_masks(&mut model, &masks).unwrap();
         let read = pruner.masks(&model).unwrap();
@@ -214,7 +215,7 @@ fn gates_projections_and_embeddings() {
     };
     let dense = look_up(&net);
     let mut masked = net.clone();
-    let mask = Mask::from_fn(shape, |index| index != 2 * 6 + 5);
+    let mask = Mask::from_fn(shape, |index| index != 2 * 6 + 5).unwrap();
     let masks: MaskSet = [("words.weight", mask)].into_iter().collect();
     pruner.set_masks(&mut masked, &masks).unwrap();
     let mut wanted = dense;

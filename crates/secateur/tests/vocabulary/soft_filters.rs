@@ -23,7 +23,7 @@ impl Selector for SoftFilters {
         }
         let weights = ctx.score.weight().iter().zip(chosen.mask.iter());
         Ok(Selection {
-            mask: Mask::keep_all(ctx.score.shape()),
+            mask: Mask::keep_all(ctx.score.shape())?,
             weights: Some(
                 weights
                     .map(|(&w, kept)| if kept { w } else { 0.0 })

@@ -33,7 +33,7 @@ impl Selector for SparseGpt {
             }
             h[p] = row; // the first row of P(p), from column p on
         }
-        let mut mask = Mask::keep_all(ctx.score.shape());
+        let mut mask = Mask::keep_all(ctx.score.shape())?;
         let lost = |until: usize| share_of(until as f64 / n as f64, all - ctx.keep.unwrap_or(all));
         for start in (0..n).step_by(self.block) {
             let end = n.min(start + self.block);
