@@ -22,7 +22,7 @@ pub(crate) enum BurnFlex {
         x: Tensor<2>,
         dy: Tensor<2>,
         /// Y, dX and dW.
-        results: Option<[Tensor<2>; 3]>,
+        results: Option<Box<[Tensor<2>; 3]>>,
     },
     Convolution {
         w: Tensor<4>,
@@ -67,11 +67,11 @@ impl BurnFlex {
         match self {
             Self::Product { w, x, y } => *y = Some(w.clone().matmul(x.clone())),
             Self::Training { w, x, dy, results } => {
-                *results = Some([
+                *results = Some(Box::new([
                     w.clone().matmul(x.clone()),
                     w.clone().transpose().matmul(dy.clone()),
                     dy.clone().matmul(x.clone().transpose()),
-                ]);
+                ]));
             }
             Self::Convolution { w, x, padding, y } => {
                 let options = ConvOptions::new([1, 1], [*padding; 2], [1, 1], 1);

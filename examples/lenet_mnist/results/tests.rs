@@ -2,6 +2,7 @@ use secateur_examples::data::DatasetName;
 
 use super::*;
 use crate::job::Net;
+use crate::methods::Outlook;
 
 fn job(methods: &[Method], seed: u64) -> Job {
     Job {
