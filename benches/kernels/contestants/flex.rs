@@ -19,7 +19,7 @@ impl Contestant for BurnFlex {
             Self::Product { y, .. } => y.iter().map(|y| y.to_data()).collect(),
             Self::Convolution { y, .. } => y.iter().map(|y| y.to_data()).collect(),
             Self::Training { results, .. } => {
-                let results = results.iter().flatten();
+                let results = results.iter().flat_map(|results| results.iter());
                 results.map(|tensor| tensor.to_data()).collect::<Vec<_>>()
             }
         };
