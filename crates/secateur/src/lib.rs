@@ -18,6 +18,8 @@ pub use secateur_core::{
 #[cfg(feature = "graph")]
 pub use secateur_graph as graph;
 pub use secateur_methods as methods;
+#[cfg(feature = "sparse")]
+pub use secateur_sparse as sparse;
 
 #[cfg(feature = "pytorch")]
 pub mod pytorch;
