@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use burn::module::Module;
 use burn::tensor::{DType, Device, TensorData};
 use burn_capture::{CapturedGraph, TensorId};
-use burn_ir::{OperationIr, TensorIr};
+use burn_ir::{IrVisitorMut, OperationIr, TensorIr, TensorStatus};
 
 use crate::error::GraphError;
 use crate::graph::{Element, Graph, OpId, Operation, Source, Value, ValueId};
@@ -95,13 +95,30 @@ impl ModelGraph {
         self.tensors[id.0].id
     }
 
+    /// Burn's own form of an operation that leaves what it reads to others: nothing is consumed.
+    ///
+    /// # Panics
+    ///
+    /// Where the id is of another graph.
+    #[must_use]
+    pub fn reading_operation(&self, id: OpId) -> OperationIr {
+        let mut operation = self.operations[id.0].clone();
+        operation.visit_mut(&mut ReadOnly);
+        operation
+    }
+
     /// Burn's own description of a value.
-    pub(crate) fn burn_value(&self, id: ValueId) -> &TensorIr {
+    ///
+    /// # Panics
+    ///
+    /// Where the id is of another graph.
+    #[must_use]
+    pub fn burn_value(&self, id: ValueId) -> &TensorIr {
         &self.tensors[id.0]
     }
 
     /// All parameters and constants with their values.
-    pub(crate) fn constants(&self) -> impl Iterator<Item = (ValueId, &TensorData)> {
+    pub fn constants(&self) -> impl Iterator<Item = (ValueId, &TensorData)> {
         self.constants.iter().map(|(&id, data)| (id, data))
     }
 
@@ -160,6 +177,17 @@ impl ModelGraph {
             }
         }
         Ok(())
+    }
+}
+
+/// Makes an operation read without consuming.
+struct ReadOnly;
+
+impl IrVisitorMut for ReadOnly {
+    fn visit_tensor_mut(&mut self, tensor: &mut TensorIr) {
+        if tensor.status == TensorStatus::ReadWrite {
+            tensor.status = TensorStatus::ReadOnly;
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use burn::tensor::TensorData;
 use burn_flex::{Flex, FlexDevice};
-use burn_ir::{BackendIr, IrVisitorMut, OperationIr, TensorIr, TensorStatus};
+use burn_ir::{BackendIr, OperationIr, TensorIr, TensorStatus};
 use burn_router::TensorInterpreter;
 
 use crate::capture::{ModelGraph, words_of};
@@ -60,11 +60,9 @@ impl<'a, B: BackendIr> Runner<'a, B> {
     #[must_use]
     pub fn on(captured: &'a ModelGraph, device: B::Device) -> Self {
         let graph = captured.graph();
-        let operations = graph.enumerate().map(|(id, _)| {
-            let mut operation = captured.burn_operation(id).clone();
-            operation.visit_mut(&mut ReadOnly);
-            operation
-        });
+        let operations = graph
+            .enumerate()
+            .map(|(id, _)| captured.reading_operation(id));
         Self {
             interpreter: interpreter(captured, &device),
             operations: operations.collect(),
@@ -237,17 +235,6 @@ fn tensor(captured: &ModelGraph, value: ValueId, status: TensorStatus) -> Tensor
     TensorIr {
         status,
         ..captured.burn_value(value).clone()
-    }
-}
-
-/// Makes an operation read without consuming.
-struct ReadOnly;
-
-impl IrVisitorMut for ReadOnly {
-    fn visit_tensor_mut(&mut self, tensor: &mut TensorIr) {
-        if tensor.status == TensorStatus::ReadWrite {
-            tensor.status = TensorStatus::ReadOnly;
-        }
     }
 }
 

@@ -22,6 +22,11 @@ pub trait GraphTensors: Sized {
     /// looks at values. Integers stay among those that are there, for they may be indices.
     #[must_use]
     fn varied(self) -> Self;
+
+    /// With `more` further entries in the first dimension of each tensor, copies of those that are
+    /// there: what tells which sizes follow the size of the batch.
+    #[must_use]
+    fn extended(self, more: usize) -> Self;
 }
 
 /// The elements in reverse order; floats are changed as well.
@@ -68,6 +73,15 @@ macro_rules! of_tensor {
                 let data = varied_data(self.into_data());
                 Tensor::from_data(data, (&device, dtype))
             }
+
+            fn extended(self, more: usize) -> Self {
+                let rows = self.dims()[0];
+                let more = if rows == 0 { 0 } else { more };
+                let mut parts = vec![self.clone()];
+                let first = self.narrow(0, 0, rows.min(1));
+                parts.extend(std::iter::repeat_n(first, more));
+                Tensor::cat(parts, 0)
+            }
         }
     };
 }
@@ -92,6 +106,10 @@ impl<T: GraphTensors> GraphTensors for Option<T> {
     fn varied(self) -> Self {
         self.map(T::varied)
     }
+
+    fn extended(self, more: usize) -> Self {
+        self.map(|tensors| tensors.extended(more))
+    }
 }
 
 impl<T: GraphTensors> GraphTensors for Vec<T> {
@@ -112,6 +130,12 @@ impl<T: GraphTensors> GraphTensors for Vec<T> {
     fn varied(self) -> Self {
         self.into_iter().map(T::varied).collect()
     }
+
+    fn extended(self, more: usize) -> Self {
+        self.into_iter()
+            .map(|tensors| tensors.extended(more))
+            .collect()
+    }
 }
 
 impl<T: GraphTensors, const N: usize> GraphTensors for [T; N] {
@@ -129,6 +153,10 @@ impl<T: GraphTensors, const N: usize> GraphTensors for [T; N] {
 
     fn varied(self) -> Self {
         self.map(T::varied)
+    }
+
+    fn extended(self, more: usize) -> Self {
+        self.map(|tensors| tensors.extended(more))
     }
 }
 
@@ -149,6 +177,10 @@ macro_rules! of_tuple {
 
             fn varied(self) -> Self {
                 ($(self.$at.varied(),)+)
+            }
+
+            fn extended(self, more: usize) -> Self {
+                ($(self.$at.extended(more),)+)
             }
         }
     };

@@ -9,6 +9,7 @@ pub mod error;
 pub mod format;
 pub mod isa;
 pub mod layout;
+pub mod mapped;
 pub mod matrix;
 pub mod reference;
 pub mod scratch;

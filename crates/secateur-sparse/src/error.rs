@@ -31,14 +31,24 @@ pub enum SparseError {
         expected: String,
     },
     /// A tensor's elements are not of the kind that is needed.
-    #[error("{what} is {got}, and {expected} is needed: convert it first")]
+    #[error("{what} is {got} where {expected} is needed: convert it first")]
     Element {
         /// Which tensor.
         what: String,
         /// What its elements are.
         got: String,
         /// What is needed.
-        expected: &'static str,
+        expected: String,
+    },
+    /// More or fewer tensors than there are.
+    #[error("{got} {what} where there are {expected}: give one tensor for each")]
+    Inputs {
+        /// `inputs` or `outputs`.
+        what: &'static str,
+        /// How many were given or asked for.
+        got: usize,
+        /// How many there are.
+        expected: usize,
     },
     /// Something that cannot be done, with what to do instead.
     #[error("{what} cannot be run: {remedy}")]

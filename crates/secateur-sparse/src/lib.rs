@@ -2,6 +2,8 @@
 
 #![warn(missing_docs)]
 
+pub mod engine;
 mod error;
 
+pub use engine::{EngineConfig, EngineOutput, Explanation, SparseEngine};
 pub use error::SparseError;
