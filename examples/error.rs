@@ -31,6 +31,28 @@ pub enum ExampleError {
         why: String,
     },
 
+    /// A file of JPEG images is damaged, or is not what its name says.
+    #[error("{file} is not a sound file of JPEG images: {why}; fetch it again")]
+    Images {
+        /// File name.
+        file: String,
+        /// What is wrong with it.
+        why: String,
+    },
+
+    /// A pretrained net cannot be had.
+    #[error("no ResNet-{depth} from {}: {why}; {remedy}", .file.display())]
+    Pretrained {
+        /// Layers of the net.
+        depth: usize,
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        why: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+
     /// Images and labels do not belong together.
     #[error("{name} does not fit together: {why}; take images and labels from the same source")]
     Mismatch {

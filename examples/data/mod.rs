@@ -1,8 +1,11 @@
-//! Images of ten kinds: MNIST, Fashion-MNIST, and the starter set that is part of this package.
+//! Images of ten kinds: MNIST, Fashion-MNIST, CIFAR-10 as JPEG, and the starter set that is part of
+//! this package.
 
 mod batches;
+mod cifar;
 #[cfg(feature = "download")]
 mod download;
+pub(crate) mod folders;
 mod idx;
 mod official;
 mod origin;
@@ -10,6 +13,7 @@ mod samples;
 mod starter;
 
 pub use batches::{Batch, batches};
+pub use cifar::{CIFAR_LABEL, CifarPart, ColourBatch, ColourSamples, cifar_jpeg};
 pub use idx::{Idx, read_idx, write_idx};
 pub use official::{DatasetName, official};
 pub use origin::{Official, Origin, Starter};

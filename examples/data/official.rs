@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::folders::roots;
 use super::idx::read_idx;
 use super::origin::Official;
 use super::samples::{Data, Samples};
@@ -66,12 +67,7 @@ impl FromStr for DatasetName {
 ///
 /// [`ExampleError::NoData`] if no folder has it, or [`ExampleError::Idx`] if a file is damaged.
 pub fn official(name: DatasetName, dir: Option<&Path>) -> Result<Data<Official>> {
-    // A folder that the caller names is the only one: another would silently be other data.
-    let roots = match (dir, std::env::var_os("SECATEUR_DATA")) {
-        (Some(dir), _) => vec![dir.to_path_buf()],
-        (None, Some(dir)) => vec![dir.into()],
-        (None, None) => vec!["../shared/data".into(), "/usr/share/datasets".into()],
-    };
+    let roots = roots(dir);
     let Some(folder) = find(name, &roots) else {
         #[cfg(feature = "download")]
         if name == DatasetName::Mnist && dir.is_none() {

@@ -1,9 +1,11 @@
-//! Small nets that the pruning literature measures on, and one for the quickstart.
+//! Small nets that the pruning literature measures on, pretrained residual nets, and a net for the
+//! quickstart.
 
 mod init;
 mod layers;
 mod lenet300;
 mod lenet5;
+mod resnet;
 mod small_conv;
 mod weights;
 
@@ -12,6 +14,7 @@ use burn::prelude::*;
 pub use init::glorot;
 pub use lenet5::LeNet5;
 pub use lenet300::LeNet300;
+pub use resnet::{ResNet, ResidualBlock};
 pub use small_conv::SmallConv;
 pub use weights::{LayerWeights, count_weights};
 
