@@ -1,7 +1,13 @@
 //! Whether a plan from a file can be run without looking past the end of anything.
 
 use super::layer::{Layer, Packed};
-use super::plan::{Home, Plan, Step, elements};
+use super::plan::{Home, Plan, Size, Step, elements};
+
+/// The elements of a shape at the captured batch and at a larger one: equal at both, they are equal
+/// wherever one size alone follows the batch.
+fn counts(shape: &[Size]) -> Option<[usize; 2]> {
+    Some([elements(shape, 0)?, elements(shape, 1)?])
+}
 
 impl Plan {
     /// Says what does not fit.
@@ -12,12 +18,12 @@ impl Plan {
                 Home::Alias(of) => {
                     of < buffers
                         && !matches!(self.buffers[of].home, Home::Alias(_))
-                        && elements(&self.buffers[of].shape, 0) == elements(&buffer.shape, 0)
+                        && counts(&self.buffers[of].shape) == counts(&buffer.shape)
                 }
                 Home::Input(nth) => nth < self.inputs.len(),
                 Home::Memory => true,
             };
-            if !fits || elements(&buffer.shape, 0).is_none() {
+            if !fits || counts(&buffer.shape).is_none() {
                 return Err(format!("buffer {at} contradicts itself"));
             }
         }
@@ -43,7 +49,7 @@ impl Plan {
 
     fn step_fits(&self, step: &Step, layers: &[Layer]) -> bool {
         let rank = |buffer: usize| self.buffers[buffer].shape.len();
-        let len = |buffer: usize| elements(&self.buffers[buffer].shape, 0);
+        let len = |buffer: usize| counts(&self.buffers[buffer].shape);
         let last = |buffer: usize| self.buffers[buffer].shape.last().map(|size| size.captured);
         match step {
             Step::Product { weight, .. } => layers
@@ -76,6 +82,21 @@ impl Plan {
                     part.step > 0 && (to == 0 || part.start + part.step * (to - 1) < from)
                 });
                 parts.len() == rank(*x) && rank(*x) == rank(*y) && inside
+            }
+            Step::Fill { .. } => true,
+            Step::Concat { dim, x, y } => {
+                let size = |buffer: usize| {
+                    let shape = &self.buffers[buffer].shape;
+                    shape.get(*dim).map_or(0, |size| size.captured)
+                };
+                let whole = x.iter().try_fold([0_usize; 2], |sum, &x| {
+                    let [captured, larger] = len(x)?;
+                    Some([sum[0].checked_add(captured)?, sum[1].checked_add(larger)?])
+                });
+                *dim < rank(*y)
+                    && x.iter().all(|&x| rank(x) == rank(*y))
+                    && x.iter().map(|&x| size(x)).sum::<usize>() == size(*y)
+                    && whole == len(*y)
             }
             Step::Pad { before, x, y, .. } => {
                 let inside = before.iter().enumerate().all(|(axis, before)| {

@@ -142,6 +142,8 @@ fn name_of(step: &Step) -> String {
         Step::Binary { of, .. } => format!("{of:?} of two").to_lowercase(),
         Step::Pool { .. } => "pooling".into(),
         Step::Slice { .. } => "slice".into(),
+        Step::Fill { .. } => "fill".into(),
+        Step::Concat { .. } => "concatenation".into(),
         Step::Pad { .. } => "padding".into(),
         Step::Softmax { .. } => "softmax".into(),
         Step::LayerNorm { .. } => "normalisation by layer".into(),

@@ -120,8 +120,11 @@ pub(crate) fn load(
             source,
         })?;
     let content = content_of(&file).map_err(wrong)?;
-    let Content { plan, weights } = postcard::from_bytes(content)
+    let (Content { plan, weights }, rest) = postcard::take_from_bytes(content)
         .map_err(|error| wrong(format!("its content is not an engine's: {error}")))?;
+    if !rest.is_empty() {
+        return Err(wrong(format!("{} bytes follow its content", rest.len())));
+    }
     let mut layers = Vec::with_capacity(weights.len());
     for weight in weights {
         let csr = weight

@@ -117,7 +117,6 @@ impl Layer {
         }
     }
 
-
     /// Share of zeros.
     pub(crate) fn sparsity(&self) -> f64 {
         match &self.packed {

@@ -258,6 +258,14 @@ impl<'a> Lowering<'a> {
 
     /// An operation that the engine runs itself, where its operands are at hand.
     fn own_step(&mut self, id: OpId, operation: &Operation) -> bool {
+        if let (Some(value), true) = (
+            recognise::fill(self.captured.burn_operation(id)),
+            self.is_f32(operation.outputs[0]),
+        ) {
+            let y = self.output(operation);
+            self.push(Step::Fill { value, y });
+            return true;
+        }
         let Some(&first) = operation.inputs.first() else {
             return false;
         };
@@ -345,6 +353,13 @@ impl<'a> Lowering<'a> {
                 parts.resize(shape.len(), Part { start: 0, step: 1 });
                 let (x, y) = self.ends(first, operation);
                 self.push(Step::Slice { parts, x, y });
+            }
+            OpKind::Concat { dim } => {
+                let inputs = operation.inputs.iter();
+                let x: Option<Vec<BufferId>> = inputs.map(|&input| self.native(input)).collect();
+                let Some(x) = x else { return false };
+                let y = self.output(operation);
+                self.push(Step::Concat { dim: *dim, x, y });
             }
             OpKind::Pad { padding } => {
                 let burn = self.captured.burn_operation(id);

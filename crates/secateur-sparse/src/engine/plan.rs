@@ -180,6 +180,17 @@ pub(crate) enum Step {
         x: BufferId,
         y: BufferId,
     },
+    /// One value everywhere.
+    Fill {
+        value: f32,
+        y: BufferId,
+    },
+    /// One after the other along a dimension.
+    Concat {
+        dim: usize,
+        x: Vec<BufferId>,
+        y: BufferId,
+    },
     /// `x` with `value` around it.
     Pad {
         before: Vec<usize>,
@@ -238,7 +249,10 @@ impl Step {
             | Self::LayerNorm { x, .. }
             | Self::Give { x, .. } => vec![*x],
             Self::Binary { x, .. } => x.to_vec(),
-            Self::Take { .. } | Self::Burn { .. } | Self::Drop { .. } => Vec::new(),
+            Self::Concat { x, .. } => x.clone(),
+            Self::Fill { .. } | Self::Take { .. } | Self::Burn { .. } | Self::Drop { .. } => {
+                Vec::new()
+            }
         }
     }
 
@@ -252,6 +266,8 @@ impl Step {
             | Self::Binary { y, .. }
             | Self::Pool { y, .. }
             | Self::Slice { y, .. }
+            | Self::Fill { y, .. }
+            | Self::Concat { y, .. }
             | Self::Pad { y, .. }
             | Self::Softmax { y, .. }
             | Self::LayerNorm { y, .. }

@@ -2,8 +2,8 @@
 
 use burn::tensor::{DType, TensorData};
 use burn_ir::{
-    ActivationOperationIr as Activation, FloatOperationIr as Float, ModuleOperationIr as Module,
-    NumericOperationIr as Numeric, OperationIr, PadModeIr, ScalarIr,
+    ActivationOperationIr as Activation, BaseOperationIr as Base, FloatOperationIr as Float,
+    ModuleOperationIr as Module, NumericOperationIr as Numeric, OperationIr, PadModeIr, ScalarIr,
 };
 
 use super::plan::{Binary, Pooling, Unary, Windows};
@@ -93,6 +93,16 @@ pub(crate) fn pad_value(operation: &OperationIr) -> Option<f32> {
             PadModeIr::Constant(value) => Some(number(value)),
             PadModeIr::Reflect | PadModeIr::Edge => None,
         },
+        _ => None,
+    }
+}
+
+/// The value of a tensor that is nothing else.
+pub(crate) fn fill(operation: &OperationIr) -> Option<f32> {
+    match operation {
+        OperationIr::BaseFloat(Base::Zeros(_)) => Some(0.0),
+        OperationIr::BaseFloat(Base::Ones(_)) => Some(1.0),
+        OperationIr::NumericFloat(_, Numeric::Full(op)) => Some(number(&op.value)),
         _ => None,
     }
 }

@@ -164,6 +164,17 @@ impl State {
             Step::Slice { parts, x, .. } => {
                 strided::slice(parts, shape(*x), shape(written), from.get(*x), y);
             }
+            Step::Fill { value, .. } => y.fill(*value),
+            Step::Concat { dim, x, .. } => {
+                let after: usize = shape(written).iter().skip(dim + 1).product();
+                let all = shape(written)[*dim] * after;
+                let mut first = 0;
+                for &x in x {
+                    let part = shape(x)[*dim] * after;
+                    strided::place(from.get(x), part, y, all, first);
+                    first += part;
+                }
+            }
             Step::Pad {
                 before, value, x, ..
             } => {

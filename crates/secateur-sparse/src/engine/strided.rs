@@ -44,6 +44,16 @@ pub(crate) fn pad(
     });
 }
 
+/// Copies runs of `part` to runs of `all`, each from place `first` of the run on.
+pub(crate) fn place(x: &[f32], part: usize, y: &mut [f32], all: usize, first: usize) {
+    if part == 0 || all == 0 {
+        return;
+    }
+    for (x, y) in x.chunks_exact(part).zip(y.chunks_exact_mut(all)) {
+        y[first..first + part].copy_from_slice(x);
+    }
+}
+
 /// Calls `visit` with the index of each row (the last dimension counts as one) and its number.
 fn walk(shape: &[usize], visit: &mut dyn FnMut(&[usize], usize)) {
     if shape.contains(&0) {
