@@ -7,3 +7,5 @@ pub mod matrices;
 pub mod median;
 pub mod nets;
 pub mod ratio;
+pub mod second_program;
+pub mod stopwatch;

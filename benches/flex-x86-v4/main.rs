@@ -1,5 +1,5 @@
-//! Burn's Flex with the feature `x86-v4`, as a contestant of the program `kernels`, which starts
-//! this program and asks it, round by round, for one sample.
+//! Burn's Flex with the feature `x86-v4`, as a contestant of the programs `kernels` and `engine`, which
+//! start this program and ask it, round by round, for one sample.
 //!
 //! ```text
 //! flex-x86-v4 THREADS
@@ -7,13 +7,17 @@
 //! < ready
 //! > sample
 //! < 0.5821                         (milliseconds of a call)
+//! > model resnet-20 16             (see `Model`: a name and the size of a batch)
+//! < ready
 //! ```
 //!
 //! What cannot be done is answered by `error` and why. The end of the input is the end.
 
 #[path = "../kernels/burn_flex.rs"]
 mod burn_flex;
-#[path = "../kernels/stopwatch.rs"]
+#[path = "../engine/nets.rs"]
+mod nets;
+#[path = "../stopwatch.rs"]
 mod stopwatch;
 #[path = "../kernels/work.rs"]
 mod work;
@@ -22,7 +26,10 @@ use std::convert::Infallible;
 use std::io::{self, BufRead, Write};
 use std::process::ExitCode;
 
+use burn::module::Module;
+use burn::tensor::Device;
 use burn_flex::BurnFlex;
+use nets::{Input, Model};
 use stopwatch::{Clock, Stopwatch};
 use work::Work;
 
@@ -60,8 +67,15 @@ fn answer(clock: Clock) -> io::Result<()> {
                 }
                 Err(why) => format!("error {why}"),
             },
-            (None, Some((flex, stopwatch))) if line == "sample" => {
-                sample(*stopwatch, flex).to_string()
+            (Some(("model", model)), _) => match load(model, clock) {
+                Ok(loaded) => {
+                    contestant = Some(loaded);
+                    "ready".to_owned()
+                }
+                Err(why) => format!("error {why}"),
+            },
+            (None, Some((run, stopwatch))) if line == "sample" => {
+                sample(*stopwatch, run).to_string()
             }
             (None, None) if line == "sample" => "error no work yet".to_owned(),
             _ => format!("error `{line}` is neither work nor a sample"),
@@ -73,7 +87,10 @@ fn answer(clock: Clock) -> io::Result<()> {
     Ok(())
 }
 
-fn prepare(work: Work, clock: Clock) -> (BurnFlex, Stopwatch) {
+/// What is timed.
+type Run = Box<dyn FnMut()>;
+
+fn prepare(work: Work, clock: Clock) -> (Run, Stopwatch) {
     // Dense work takes the same time whatever the numbers, as long as none is subnormal.
     let [weights, x, dy] = work.lengths().map(|len| {
         (0..len)
@@ -81,18 +98,35 @@ fn prepare(work: Work, clock: Clock) -> (BurnFlex, Stopwatch) {
             .collect::<Vec<_>>()
     });
     let mut flex = BurnFlex::new(work, &weights, &x, &dy);
-    let Ok(stopwatch) = Stopwatch::fitting(clock, run(&mut flex));
-    (flex, stopwatch)
+    timed(Box::new(move || flex.run()), clock)
 }
 
-fn sample(stopwatch: Stopwatch, flex: &mut BurnFlex) -> f64 {
-    let Ok(ms) = stopwatch.sample(run(flex));
+/// A whole model with weights as Burn draws them.
+fn load(words: &str, clock: Clock) -> Result<(Run, Stopwatch), String> {
+    let wrong = || format!("`{words}` is no model and batch");
+    let (name, batch) = words.split_once(' ').ok_or_else(wrong)?;
+    let model: Model = name.parse()?;
+    let batch = batch.parse().map_err(|_| wrong())?;
+    let device = Device::flex();
+    let net = model.net(&device).valid();
+    let x = Input::random(model, batch, &device);
+    let run = move || drop(net.forward(x.clone()));
+    Ok(timed(Box::new(run), clock))
+}
+
+fn timed(mut run: Run, clock: Clock) -> (Run, Stopwatch) {
+    let Ok(stopwatch) = Stopwatch::fitting(clock, calling(&mut run));
+    (run, stopwatch)
+}
+
+fn sample(stopwatch: Stopwatch, run: &mut Run) -> f64 {
+    let Ok(ms) = stopwatch.sample(calling(run));
     ms
 }
 
-fn run(flex: &mut BurnFlex) -> impl FnMut() -> Result<(), Infallible> {
+fn calling(run: &mut Run) -> impl FnMut() -> Result<(), Infallible> {
     || {
-        flex.run();
+        run();
         Ok(())
     }
 }

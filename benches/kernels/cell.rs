@@ -11,9 +11,9 @@ use crate::error::{BenchError, Result};
 use crate::probes::{MultiplyAdds, Reads};
 use crate::rounds::{Effort, Entrant, medians};
 use crate::row::Row;
-use crate::second_program::SecondProgram;
-use crate::stopwatch::Clock;
 use crate::work::Work;
+use secateur_benches::second_program::SecondProgram;
+use secateur_benches::stopwatch::Clock;
 
 /// Names of contestants in rows.
 pub(crate) const SECATEUR: &str = "secateur";
@@ -173,7 +173,9 @@ pub(crate) fn measure(
         .map(|(name, contestant)| Entrant::here(name, contestant, clock))
         .collect::<Result<Vec<_>>>()?;
     if let Some(program) = program {
-        program.prepare(work)?;
+        program
+            .prepare(format_args!("work {work}"))
+            .map_err(BenchError::SecondProgram)?;
         entrants.push(Entrant::there(FLEX_X86_V4, program));
     }
     let medians = medians(&mut entrants, setup.effort)?;

@@ -68,13 +68,8 @@ pub(crate) enum BenchError {
     },
 
     /// The second executable does not do as it should.
-    #[error(
-        "the program flex-x86-v4 fails: {why}; build it again or leave SECATEUR_FLEX_X86_V4 empty"
-    )]
-    SecondProgram {
-        /// Its last words.
-        why: String,
-    },
+    #[error("{0}; build it again or leave SECATEUR_FLEX_X86_V4 empty")]
+    SecondProgram(std::io::Error),
 
     /// The kernels refused something.
     #[error(transparent)]

@@ -8,7 +8,7 @@ use crate::dense_reference::{CONVOLUTION_SHARE, PRODUCT_SHARE, VECTOR_MS};
 use crate::error::Result;
 use crate::probes::{MultiplyAdds, Reads};
 use crate::rounds::{Effort, Entrant, medians};
-use crate::stopwatch::Clock;
+use secateur_benches::stopwatch::Clock;
 
 /// Megabytes that are read: of the caches of most processors, and more than any has.
 const SIZES: [usize; 5] = [1, 4, 16, 64, 256];

@@ -15,9 +15,7 @@ mod real;
 mod rival_rows;
 mod rounds;
 mod row;
-mod second_program;
 mod section;
-mod stopwatch;
 mod table;
 mod vectors;
 mod work;
@@ -29,11 +27,11 @@ use secateur_kernels::Isa;
 
 use args::{Args, Command, HELP};
 use cell::{Cell, Setup, measure};
-use error::Result;
+use error::{BenchError, Result};
 use rival_rows::RivalRows;
 use rounds::Effort;
 use row::RowFile;
-use second_program::{HOW_TO_BUILD, SecondProgram};
+use secateur_benches::second_program::{HOW_TO_BUILD, SecondProgram};
 use section::{Section, heading};
 
 fn main() -> ExitCode {
@@ -83,7 +81,10 @@ impl<'a> Run<'a> {
         let rivals = RivalRows::read(args.rivals.as_deref())?;
         println!("{}", machine::describe(setup)?);
         let program = match SecondProgram::find() {
-            Some(executable) => Some(SecondProgram::start(&executable, args.threads)?),
+            Some(executable) => Some(
+                SecondProgram::start(&executable, args.threads)
+                    .map_err(BenchError::SecondProgram)?,
+            ),
             None => {
                 println!("flex-x86-v4 is left out; to build it:\n  {HOW_TO_BUILD}");
                 None

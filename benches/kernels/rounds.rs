@@ -5,9 +5,9 @@ use std::time::Instant;
 use secateur_benches::median::median;
 
 use crate::contestants::Contestant;
-use crate::error::Result;
-use crate::second_program::SecondProgram;
-use crate::stopwatch::{Clock, Stopwatch};
+use crate::error::{BenchError, Result};
+use secateur_benches::second_program::SecondProgram;
+use secateur_benches::stopwatch::{Clock, Stopwatch};
 
 /// How long a case is measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,7 +71,7 @@ impl<'a> Entrant<'a> {
     fn sample(&mut self) -> Result<()> {
         let ms = match &mut self.runner {
             Runner::Here(contestant, stopwatch) => stopwatch.sample(|| contestant.run())?,
-            Runner::There(program) => program.sample()?,
+            Runner::There(program) => program.sample().map_err(BenchError::SecondProgram)?,
         };
         self.samples.push(ms);
         Ok(())

@@ -19,7 +19,7 @@ pub(crate) fn roots(dir: Option<&Path>) -> Vec<PathBuf> {
 /// # Errors
 ///
 /// [`NoData`](crate::ExampleError::NoData) if there is none.
-pub(crate) fn find(folder: &str, name: &str, dir: Option<&Path>) -> crate::Result<PathBuf> {
+pub fn find(folder: &str, name: &str, dir: Option<&Path>) -> crate::Result<PathBuf> {
     let roots = roots(dir);
     let found = roots
         .iter()

@@ -5,7 +5,7 @@ mod batches;
 mod cifar;
 #[cfg(feature = "download")]
 mod download;
-pub(crate) mod folders;
+pub mod folders;
 mod idx;
 mod official;
 mod origin;

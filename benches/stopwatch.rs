@@ -6,7 +6,7 @@ use cpu_time::ProcessTime;
 
 /// Which time counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Clock {
+pub enum Clock {
     /// That of all threads of this process on a processor: other programs hardly count. Right for
     /// one thread; with more it would be their sum.
     Process,
@@ -16,7 +16,8 @@ pub(crate) enum Clock {
 
 impl Clock {
     /// The one that is right for a number of threads.
-    pub(crate) fn of_threads(threads: usize) -> Self {
+    #[must_use]
+    pub fn of_threads(threads: usize) -> Self {
         if threads > 1 {
             Self::Wall
         } else {
@@ -27,7 +28,7 @@ impl Clock {
 
 /// Times samples of several calls, so that reading the clock does not count.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Stopwatch {
+pub struct Stopwatch {
     clock: Clock,
     calls: usize,
 }
@@ -37,10 +38,11 @@ impl Stopwatch {
     const SAMPLE: f64 = 0.2;
 
     /// A stopwatch for `run`, whose duration is found by running it a few times.
-    pub(crate) fn fitting<E>(
-        clock: Clock,
-        mut run: impl FnMut() -> Result<(), E>,
-    ) -> Result<Self, E> {
+    ///
+    /// # Errors
+    ///
+    /// Those of `run`.
+    pub fn fitting<E>(clock: Clock, mut run: impl FnMut() -> Result<(), E>) -> Result<Self, E> {
         let once = Self { clock, calls: 1 };
         // The first call may allocate and page in.
         once.sample(&mut run)?;
@@ -50,7 +52,11 @@ impl Stopwatch {
     }
 
     /// Milliseconds of a call of `run`, after one that brings its data back to the caches.
-    pub(crate) fn sample<E>(self, mut run: impl FnMut() -> Result<(), E>) -> Result<f64, E> {
+    ///
+    /// # Errors
+    ///
+    /// Those of `run`.
+    pub fn sample<E>(self, mut run: impl FnMut() -> Result<(), E>) -> Result<f64, E> {
         run()?;
         let seconds = match self.clock {
             Clock::Process => {

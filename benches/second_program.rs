@@ -3,23 +3,21 @@
 //! Burn chooses AVX-512 when it is built, so one program cannot have Flex both ways. The protocol
 //! is described in that program.
 
-use std::io::{BufRead, BufReader, Write};
+use std::fmt::Display;
+use std::io::{self, BufRead, BufReader, Result, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use crate::error::{BenchError, Result};
-use crate::work::Work;
-
 /// The environment variable that names the executable; empty for none.
-pub(crate) const VARIABLE: &str = "SECATEUR_FLEX_X86_V4";
+pub const VARIABLE: &str = "SECATEUR_FLEX_X86_V4";
 
 /// How to build it.
-pub(crate) const HOW_TO_BUILD: &str =
+pub const HOW_TO_BUILD: &str =
     "cargo build --release --locked --manifest-path benches/flex-x86-v4/Cargo.toml";
 
 /// A running `flex-x86-v4`.
 #[derive(Debug)]
-pub(crate) struct SecondProgram {
+pub struct SecondProgram {
     child: Child,
     /// Closed before the child is waited for.
     requests: Option<ChildStdin>,
@@ -29,7 +27,8 @@ pub(crate) struct SecondProgram {
 impl SecondProgram {
     /// The executable, where there is one: that of the environment variable, or one beside this
     /// program, or the one where it is built by default.
-    pub(crate) fn find() -> Option<PathBuf> {
+    #[must_use]
+    pub fn find() -> Option<PathBuf> {
         if let Some(path) = std::env::var_os(VARIABLE) {
             return Some(path.into()).filter(|path: &PathBuf| !path.as_os_str().is_empty());
         }
@@ -46,13 +45,16 @@ impl SecondProgram {
     }
 
     /// Starts the executable with a number of threads.
-    pub(crate) fn start(executable: &Path, threads: usize) -> Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// Where the system cannot.
+    pub fn start(executable: &Path, threads: usize) -> Result<Self> {
         let mut child = Command::new(executable)
             .arg(threads.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .spawn()
-            .map_err(BenchError::io("start", executable))?;
+            .spawn()?;
         let (Some(requests), Some(replies)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(failure("it has no input or no output".to_owned()));
         };
@@ -63,16 +65,24 @@ impl SecondProgram {
         })
     }
 
-    /// Gives it work to be timed.
-    pub(crate) fn prepare(&mut self, work: Work) -> Result<()> {
-        match self.ask(&format!("work {work}"))?.as_str() {
+    /// Gives it something to be timed, a line in words.
+    ///
+    /// # Errors
+    ///
+    /// Where it refuses, or has ended.
+    pub fn prepare(&mut self, work: impl Display) -> Result<()> {
+        match self.ask(&work.to_string())?.as_str() {
             "ready" => Ok(()),
-            other => Err(failure(format!("to `work {work}` it says `{other}`"))),
+            other => Err(failure(format!("to `{work}` it says `{other}`"))),
         }
     }
 
     /// Milliseconds of a call, from a sample taken now.
-    pub(crate) fn sample(&mut self) -> Result<f64> {
+    ///
+    /// # Errors
+    ///
+    /// Where it answers with no time, or has ended.
+    pub fn sample(&mut self) -> Result<f64> {
         let reply = self.ask("sample")?;
         let ms = reply.parse().ok().filter(|ms: &f64| ms.is_finite());
         ms.ok_or_else(|| failure(format!("it answers `{reply}`, no time")))
@@ -101,8 +111,8 @@ impl Drop for SecondProgram {
     }
 }
 
-fn failure(why: String) -> BenchError {
-    BenchError::SecondProgram { why }
+fn failure(why: String) -> io::Error {
+    io::Error::other(format!("flex-x86-v4: {why}"))
 }
 
 #[cfg(all(test, unix))]
@@ -119,7 +129,7 @@ mod tests {
         SecondProgram::start(&path, 1).unwrap()
     }
 
-    const WORK: Work = Work::Product { m: 2, k: 3, n: 4 };
+    const WORK: &str = "work product 2 3 4";
 
     #[test]
     fn it_is_asked_line_by_line() {
