@@ -28,11 +28,11 @@ fn main() {
                 .with_allocation(Global)
                 .with_schedule(OneShot::new(0.9))
         };
-        // The first update attaches the masks; what is timed is the update of attached ones.
+        // The masks are attached, and keep everything: all weights are candidates.
         let mut masked = model.clone();
         config()
             .init_module(&model)
-            .and_then(|mut p| p.prune(&mut masked, 0))
+            .and_then(|pruner| pruner.attach(&mut masked))
             .expect("weights");
         let update = || {
             let mut copy = masked.clone();

@@ -11,6 +11,7 @@ use burn::{
 };
 
 use crate::{
+    bits::Bits,
     error::PruneError,
     mask_op::{GradientFlow, masked},
     params::{Attached, ParamEntry, ParamTable},
@@ -58,22 +59,27 @@ fn on_device(mask: Param<Tensor<1, Bool>>, device: &Device) -> Param<Tensor<1, B
     if tensor.device() == *device {
         return mask;
     }
-    let bits = bools(&tensor.into_data());
-    let shape = [bits.len()];
-    Param::initialized(id, Tensor::from_data(TensorData::new(bits, shape), device))
+    Param::initialized(id, mask_tensor(&bits_of(&tensor.into_data()), device))
 }
 
 /// The elements of a Bool; some devices keep one in four bytes.
-fn bools(data: &TensorData) -> Vec<bool> {
+fn bits_of(data: &TensorData) -> Bits {
     match data.as_slice::<bool>() {
-        Ok(bits) => bits.to_vec(),
+        Ok(bools) => Bits::from_bools(bools),
         Err(_) => data.iter::<bool>().collect(),
     }
 }
 
+fn mask_tensor<const D: usize>(bits: &Bits, device: &Device) -> Tensor<D, Bool> {
+    Tensor::from_data(TensorData::new(bits.to_bools(), [bits.len()]), device)
+}
+
 impl AttachedMask {
     fn keep_all(len: usize, flow: GradientFlow, device: &Device) -> Self {
-        let nothing = |n| Param::initialized(burn::module::ParamId::new(), none_removed(n, device));
+        let nothing = |n| {
+            let none = mask_tensor(&Bits::zeros(n), device);
+            Param::initialized(burn::module::ParamId::new(), none)
+        };
         Self {
             state: Some(MaskState {
                 removed: nothing(len),
@@ -85,10 +91,6 @@ impl AttachedMask {
             }),
         }
     }
-}
-
-fn none_removed(len: usize, device: &Device) -> Tensor<1, Bool> {
-    Tensor::from_data(TensorData::new(vec![false; len], [len]), device)
 }
 
 impl Reparameterization for AttachedMask {
@@ -163,10 +165,10 @@ impl Module for AttachedMask {
 /// A flat mask for a parameter, in storage order.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StoredMask {
-    /// True where the element is gone.
-    pub removed: Vec<bool>,
-    /// True where the gradient is stopped, for [`GradientFlow::Backward`].
-    pub blocked: Option<Vec<bool>>,
+    /// One where the element is gone.
+    pub removed: Bits,
+    /// One where the gradient is stopped, for [`GradientFlow::Backward`].
+    pub blocked: Option<Bits>,
 }
 
 /// The gradient flow of an attached mask with these tensors.
@@ -306,8 +308,7 @@ impl ModuleMapper for MaskWriter<'_> {
         };
         let Some(bits) = bits else { return param };
         let device = param.lazy_device();
-        let data = TensorData::new(bits.clone(), [bits.len()]);
-        param.map(|_| Tensor::from_data(data, &device))
+        param.map(|_| mask_tensor(bits, &device))
     }
 }
 
@@ -329,8 +330,8 @@ pub(crate) fn mask_field(path: &[String]) -> Option<(String, MaskField)> {
     (name == MASK_NAME).then(|| (owner.join("."), field))
 }
 
-/// Reads the attached masks (true = removed, storage order) by parameter path.
-pub(crate) fn read_masks<M: Module>(model: &M) -> BTreeMap<String, Vec<bool>> {
+/// Reads the attached masks (one = removed, storage order) by parameter path.
+pub(crate) fn read_masks<M: Module>(model: &M) -> BTreeMap<String, Bits> {
     let masks = read_stored(model).into_iter();
     masks.map(|(path, mask)| (path, mask.removed)).collect()
 }
@@ -361,7 +362,7 @@ impl ModuleVisitor for MaskReader {
         let Some((owner, field)) = mask_field(&self.path) else {
             return;
         };
-        let bits = bools(&param.val().into_data());
+        let bits = bits_of(&param.val().into_data());
         let mask = self.masks.entry(owner).or_default();
         match field {
             MaskField::Removed => mask.removed = bits,
@@ -390,7 +391,7 @@ pub(crate) fn detach_one<M: Module>(model: &mut M, table: &ParamTable, paths: &[
     let mut plain = model.clone().materialize();
     write_weights(&mut plain, &hidden);
     for (path, mask) in &masks {
-        let flow = flow_of(mask.blocked.as_ref().map(Vec::len));
+        let flow = flow_of(mask.blocked.as_ref().map(Bits::len));
         plain = plain.apply_reparameterization(Attacher {
             wanted: vec![path.clone()],
             flow,
@@ -420,7 +421,7 @@ pub(crate) fn detach<M: Module>(model: &mut M, table: &ParamTable) {
 
 struct Baker<'a> {
     path: Vec<String>,
-    masks: BTreeMap<String, Vec<bool>>,
+    masks: BTreeMap<String, Bits>,
     /// The parameters whose masks go, all if `None`.
     only: Option<&'a [String]>,
 }
@@ -445,11 +446,8 @@ impl ModuleMapper for Baker<'_> {
         let Some(removed) = self.masks.remove(&path).filter(|_| self.wants(&path)) else {
             return param;
         };
-        let n = removed.len();
         param.map(|base| {
-            let removed =
-                Tensor::<1, Bool>::from_data(TensorData::new(removed, [n]), &base.device())
-                    .reshape(base.shape());
+            let removed = mask_tensor::<1>(&removed, &base.device()).reshape(base.shape());
             let require_grad = base.is_require_grad();
             // Burn tracks only leaves, which an operation's result is not until detached.
             let baked = base.detach().mask_fill(removed, 0.0).detach();

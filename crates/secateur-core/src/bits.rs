@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// A fixed number of bits, 64 to a word, lowest bit first.
 ///
 /// Bits past the length are always zero, so that equal bit vectors have equal words.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "RawBits")]
 pub struct Bits {
     len: usize,
@@ -62,23 +62,9 @@ impl Bits {
 
     /// One bit for each `bool`.
     pub fn from_bools(bools: &[bool]) -> Self {
-        /// Gathers the lowest bits of eight bytes in the highest byte.
-        const GATHER: u64 = 0x0102_0408_1020_4080;
-        let words = bools.chunks(64).map(|chunk| {
-            let (eights, rest) = chunk.as_chunks::<8>();
-            let mut word = 0;
-            for (at, eight) in eights.iter().enumerate() {
-                let bytes = u64::from_le_bytes(eight.map(u8::from));
-                word |= (bytes.wrapping_mul(GATHER) >> 56) << (8 * at);
-            }
-            for (at, &bit) in rest.iter().enumerate() {
-                word |= u64::from(bit) << (8 * eights.len() + at);
-            }
-            word
-        });
         Self {
             len: bools.len(),
-            words: words.collect(),
+            words: bools.chunks(64).map(packed).collect(),
         }
     }
 
@@ -200,6 +186,22 @@ impl Bits {
             *last &= (1 << used) - 1;
         }
     }
+}
+
+/// Up to 64 bits in a word, the first lowest.
+pub(crate) fn packed(bools: &[bool]) -> u64 {
+    /// Gathers the lowest bits of eight bytes in the highest byte.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    let (eights, rest) = bools.as_chunks::<8>();
+    let mut word = 0;
+    for (at, eight) in eights.iter().enumerate() {
+        let bytes = u64::from_le_bytes(eight.map(u8::from));
+        word |= (bytes.wrapping_mul(GATHER) >> 56) << (8 * at);
+    }
+    for (at, &bit) in rest.iter().enumerate() {
+        word |= u64::from(bit) << (8 * eights.len() + at);
+    }
+    word
 }
 
 impl FromIterator<bool> for Bits {

@@ -41,17 +41,24 @@ impl Magnitude {
 
 impl ImportanceScorer for Magnitude {
     fn score(&self, ctx: &ScoreContext<'_>) -> Result<Vec<f32>, PruneError> {
-        let power = match self.norm {
-            Norm::L1 => |w: &f32| w.abs(),
-            Norm::L2 => |w: &f32| w * w,
-        };
-        Ok(ctx
-            .weight()
-            .par_iter()
-            .with_min_len(1 << 15)
-            .map(power)
-            .collect())
+        Ok(match self.norm {
+            Norm::L1 => each(ctx.weight(), f32::abs),
+            Norm::L2 => each(ctx.weight(), |w| w * w),
+        })
     }
+}
+
+/// `score` of each weight.
+fn each(weight: &[f32], score: impl Fn(f32) -> f32 + Sync) -> Vec<f32> {
+    const PIECE: usize = 1 << 15;
+    let mut scores = vec![0.0; weight.len()];
+    let pieces = scores.par_chunks_mut(PIECE).zip(weight.par_chunks(PIECE));
+    pieces.for_each(|(scores, weight)| {
+        for (to, &w) in scores.iter_mut().zip(weight) {
+            *to = score(w);
+        }
+    });
+    scores
 }
 
 /// Every element draws a score in [0, 1): the control that a method has to beat.

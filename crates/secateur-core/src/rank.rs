@@ -2,9 +2,10 @@
 //!
 //! All functions here keep the largest scores, count exactly, and break ties by position: among
 //! equal scores the earlier row, and in a row the lower index, is kept. `-0.0` equals `0.0`,
-//! infinities are scores like any other. Nothing is sorted: a cut-off is found by counting
-//! scores by the two halves of an order-preserving integer key, which is linear in the number
-//! of scores and gives the same bits at any number of threads, since only integers are summed.
+//! infinities are scores like any other. Nothing is sorted: a cut-off is sought among the few
+//! scores near the one that a sample suggests, or, where too many lie there, found by counting
+//! scores by the two halves of an order-preserving integer key. Both are linear in the number of
+//! scores and exact, so they give the same bits at any number of threads.
 //!
 //! Scores must not be NaN, which the pruner checks before it ranks. A NaN that comes here all
 //! the same is ranked by its bit pattern, beyond the infinity of its sign; counts stay exact.
@@ -12,6 +13,7 @@
 mod cost;
 mod pool;
 mod select;
+mod sieve;
 
 pub use cost::pooled_costs;
 pub use pool::{PooledCounts, pooled_counts};
@@ -86,7 +88,11 @@ pub fn keep_largest(scores: &[f32], eligible: Option<&Bits>, keep: usize) -> Bit
     if keep >= row.candidates() {
         return row.bits_where(|_| true);
     }
-    let cut = select::cut(&[Stock::whole(0, &row)], keep);
+    let pool = [Stock::whole(0, &row)];
+    if let Some(sieved) = sieve::sieve(&pool, keep) {
+        return sieved.kept(scores.len());
+    }
+    let cut = select::cut_by_copy_or_count(&pool, keep);
     let mut kept = row.bits_where(|score| key(score) >= cut.key);
     // Every tie is in; the ones too many are those with the highest indices.
     let mut surplus = cut.equal - cut.ties;

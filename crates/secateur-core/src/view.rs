@@ -181,22 +181,24 @@ impl View {
         self.to_view(&storage)
     }
 
-    /// Bits in storage order, one `bool` each, brought into view order.
-    pub(crate) fn bits_to_view(&self, storage: &[bool]) -> Bits {
-        if self.is_transpose() && storage.len() == self.len() {
-            let [out, input, _] = self.shape;
-            return transposed(&Bits::from_bools(storage), input, out);
+    /// Bits in storage order brought into view order.
+    pub(crate) fn bits_to_view(&self, storage: &Bits) -> Bits {
+        let [out, input, _] = self.shape;
+        match self.is_transpose() && storage.len() == self.len() {
+            true => transposed(storage, input, out),
+            false if self.is_identity() => storage.clone(),
+            false => Bits::from_bools(&self.to_view(&storage.to_bools())),
         }
-        Bits::from_bools(&self.to_view(storage))
     }
 
-    /// Bits in view order brought into storage order, one `bool` each.
-    pub(crate) fn bits_to_storage(&self, view: &Bits) -> Vec<bool> {
-        if self.is_transpose() && view.len() == self.len() {
-            let [out, input, _] = self.shape;
-            return transposed(view, out, input).to_bools();
+    /// Bits in view order brought into storage order.
+    pub(crate) fn bits_to_storage(&self, view: &Bits) -> Bits {
+        let [out, input, _] = self.shape;
+        match self.is_transpose() && view.len() == self.len() {
+            true => transposed(view, out, input),
+            false if self.is_identity() => view.clone(),
+            false => Bits::from_bools(&self.to_storage(&view.to_bools())),
         }
-        self.to_storage(&view.to_bools())
     }
 
     /// Elements in view order brought into storage order, the inverse of

@@ -10,7 +10,7 @@ use burn::{
 };
 use half::{bf16, f16};
 
-use crate::{attach::read_masks, error::PruneError, pack, view::View};
+use crate::{attach::read_masks, bits::Bits, error::PruneError, pack, view::View};
 
 /// The float tensors of a model at some moment, by record path: initial weights to rewind to,
 /// values that regrown elements come back with.
@@ -293,15 +293,15 @@ macro_rules! with_floats {
     }};
 }
 
-/// Sets the elements where `removed` is true to +0.0.
+/// Sets the elements where `removed` is one to +0.0.
 pub(crate) fn zero_where(
     path: &str,
     data: &mut TensorData,
-    removed: &[bool],
+    removed: &Bits,
 ) -> Result<(), PruneError> {
     with_floats!(path, data, |values: Float| {
-        for (value, &gone) in values.iter_mut().zip(removed) {
-            if gone {
+        for index in removed.iter_ones() {
+            if let Some(value) = values.get_mut(index) {
                 *value = <Float as num_traits::Zero>::zero();
             }
         }

@@ -1,6 +1,8 @@
 //! Prints how fast pruned convolutions are on this machine, beside the direct dense one.
 //!
-//! `cargo run --release -p secateur-kernels --example convolutions [batch] [threads]`
+//! `cargo run --release -p secateur-kernels --example convolutions [batch] [threads] [measured]`
+//!
+//! `measured` only tells, for each case, what the estimate chooses and what a measurement does.
 //!
 //! Contestants take turns within one loop and are timed by the time of this thread, so that a
 //! busy machine slows all of them alike; figures are medians, and in brackets the fastest tenth.
@@ -94,9 +96,13 @@ fn quantiles(times: &mut [f64]) -> [f64; 2] {
 }
 
 fn main() {
-    let mut arguments = std::env::args().skip(1).map(|v| v.parse().unwrap_or(1));
-    let batch: usize = arguments.next().unwrap_or(1);
-    let threads: usize = arguments.next().unwrap_or(1);
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let mut sizes = words.iter().filter_map(|word| word.parse().ok());
+    let batch: usize = sizes.next().unwrap_or(1);
+    let threads: usize = sizes.next().unwrap_or(1);
+    if words.iter().any(|word| word == "measured") {
+        return choices(batch);
+    }
     println!(
         "batch {batch}, {threads} threads, {}",
         Isa::from_env().unwrap()
@@ -118,13 +124,41 @@ fn peak() -> f64 {
     }
 }
 
+/// Name, channels, side of the kernel, image.
+type Case = (&'static str, [usize; 2], usize, [usize; 2]);
+
+const CASES: [Case; 3] = [
+    ("3x3 256->256 @14", [256, 256], 3, [14, 14]),
+    ("3x3 64->64 @56", [64, 64], 3, [56, 56]),
+    ("1x1 256->256 @28", [256, 256], 1, [28, 28]),
+];
+
+/// The estimated choice beside the measured one.
+fn choices(batch: usize) {
+    let mut seed = 88_172_645_463_325_252;
+    for (name, channels, kernel, image) in CASES {
+        let padding = kernel / 2;
+        let geometry = ConvGeometry::conv2d(channels, [kernel, kernel]).padding([padding, padding]);
+        let hint = ConvHint::image(image).batch(batch);
+        for sparsity in [0.0, 0.3, 0.4, 0.5, 0.6].into_iter().chain(SPARSITIES) {
+            let shape = [channels[0], channels[1] * kernel * kernel];
+            let csr = weights(shape, sparsity, &mut seed);
+            let choice = |hint| ConvChoice::of(&csr, &geometry, &hint).unwrap();
+            let start = Instant::now();
+            let measured = choice(hint.measured());
+            println!(
+                "{name} {:3.0} % | estimated: {} | measured: {measured} | took {:.0} ms",
+                100.0 * sparsity,
+                choice(hint),
+                start.elapsed().as_secs_f64() * 1e3,
+            );
+        }
+    }
+}
+
 fn run(batch: usize, threads: usize) {
     let mut seed = 88_172_645_463_325_252;
-    for (name, channels, kernel, image) in [
-        ("3x3 256->256 @14", [256, 256], 3, [14, 14]),
-        ("3x3 64->64 @56", [64, 64], 3, [56, 56]),
-        ("1x1 256->256 @28", [256, 256], 1, [28, 28]),
-    ] {
+    for (name, channels, kernel, image) in CASES {
         let padding = kernel / 2;
         let geometry = ConvGeometry::conv2d(channels, [kernel, kernel]).padding([padding, padding]);
         let shape = [channels[0], channels[1] * kernel * kernel];

@@ -103,11 +103,13 @@ fn products(shape: [usize; 2], n: usize, layout: Layout, precisions: &[Precision
     };
     let mut cases: Vec<(String, Csr, Vec<Format>)> = Vec::new();
     for sparsity in SPARSITIES {
-        let formats = if n <= 8 {
-            vec![Format::Lookup, Format::Bitmap, Format::Csr]
-        } else {
-            vec![Format::Panels, Format::RowLists, Format::Csr]
-        };
+        let mut formats = vec![Format::Csr];
+        if n <= 8 {
+            formats.extend([Format::Lookup, Format::Bitmap]);
+        }
+        if n > 1 {
+            formats.extend([Format::Panels, Format::RowLists]);
+        }
         let name = format!("{:.0} %", 100.0 * sparsity);
         cases.push((name, random.weights(shape, sparsity, 1), formats));
     }

@@ -8,6 +8,7 @@ mod dense;
 mod estimate;
 mod finish;
 mod geometry;
+mod measure;
 mod packed;
 mod panels;
 mod plane;

@@ -6,6 +6,7 @@ mod choice;
 pub use choice::{Choice, Hint};
 
 use crate::csr::Csr;
+use crate::dense::few;
 use crate::format::Format;
 use crate::isa::Isa;
 use crate::values::Precision;
@@ -25,13 +26,14 @@ const PATTERNS: [Format; 5] = [
     Format::NofM { keep: 4, of: 8 },
 ];
 
-/// Columns up to which a product is taken a vector at a time.
-const FEW: usize = 8;
+/// Columns up to which formats that take them one at a time are worth considering.
+const ONE_BY_ONE: usize = 8;
 
 /// Nanoseconds of the two parts of a format's work.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Rate {
-    /// A stored weight times a vector of columns; a stored weight, against a single column.
+    /// A stored weight times a vector of columns; a stored weight times a column, where columns
+    /// are not taken by the vector.
     weight: f64,
     /// Beginning and ending a row (or group of rows) once.
     visit: f64,
@@ -51,6 +53,8 @@ pub struct CostModel {
     strips: Rate,
     pairs: Rate,
     dense_vector: Rate,
+    /// Dense rows against a few columns in one pass.
+    dense_few: Rate,
     csr_vector: Rate,
     lookup: Rate,
     bitmap: Rate,
@@ -72,6 +76,7 @@ impl CostModel {
             strips: rate(0.28, 3.0),
             pairs: rate(0.30, 9.0),
             dense_vector: rate(0.035, 6.0),
+            dense_few: rate(0.03, 3.0),
             csr_vector: rate(0.45, 4.0),
             lookup: rate(0.12, 12.0),
             bitmap: rate(0.01, 1.0),
@@ -90,6 +95,7 @@ impl CostModel {
                 panels: rate(0.36, 2.2),
                 lists: rate(0.30, 6.0),
                 dense_vector: rate(0.05, 6.0),
+                dense_few: rate(0.05, 3.0),
                 lookup: rate(2.5, 20.0),
                 ..wide
             },
@@ -102,6 +108,8 @@ impl CostModel {
                 strips: rate(0.7, 4.0),
                 pairs: rate(0.8, 9.0),
                 dense_vector: rate(0.5, 6.0),
+                // Four lanes; without any, there is no such path.
+                dense_few: rate(0.12, 3.0),
                 csr_vector: rate(0.8, 4.0),
                 lookup: rate(2.5, 20.0),
                 ..wide
@@ -169,6 +177,7 @@ impl CostModel {
             sparsity: csr.sparsity(),
             columns: n,
             break_even: self.break_even(shape, n),
+            measured: false,
             predictions,
         }
     }
@@ -223,8 +232,15 @@ impl CostModel {
     ) -> (f64, f64) {
         let vectors = n.div_ceil(self.isa.lanes()) as f64;
         let tiles = (vectors / 4.0).ceil();
-        // A narrow tile is not as much faster as it is narrower: a sum has to wait for itself.
-        let least = if format == Format::Dense { 1.6 } else { 2.5 };
+        // A narrow tile is not as much faster as it is narrower: there are fewer products beside the
+        // loads of weights and indices, and a sum has to wait for itself.
+        let least = match format {
+            Format::Csr => 1.5,
+            Format::Dense => 1.6,
+            Format::Panels => 1.8,
+            Format::RowLists => 3.5,
+            _ => 2.5,
+        };
         let last = vectors - 4.0 * (tiles - 1.0);
         let vectors = vectors - last + last.max(least);
         let (rows, columns, weights) = (m as f64, k as f64, nnz as f64);
@@ -235,6 +251,10 @@ impl CostModel {
                 Format::Bitmap => (weights, rows * (columns / 16.0).ceil()),
                 _ => (weights, rows),
             };
+        }
+        if self.takes_few(format, n) {
+            let n = n as f64;
+            return (rows * columns * n, rows * n);
         }
         let panels = (columns / 128.0).ceil();
         match format {
@@ -258,6 +278,7 @@ impl CostModel {
         match format {
             Format::Dense if vector => self.dense_vector,
             Format::Csr if vector => self.csr_vector,
+            Format::Dense if self.takes_few(format, n) => self.dense_few,
             Format::Dense => self.dense,
             Format::Csr => self.csr,
             Format::Panels => self.panels,
@@ -267,6 +288,11 @@ impl CostModel {
             Format::Blocks { .. } => self.strips,
             Format::NofM { .. } => self.pairs,
         }
+    }
+
+    /// Whether `format` multiplies `n` columns in one pass, a vector of weights at a time.
+    fn takes_few(&self, format: Format, n: usize) -> bool {
+        format == Format::Dense && (2..=few(self.isa)).contains(&n)
     }
 }
 
@@ -291,7 +317,7 @@ fn used_lists(density: f64) -> f64 {
 fn unstructured(n: usize) -> &'static [Format] {
     if n == 1 {
         &[Format::Lookup, Format::Bitmap, Format::Csr]
-    } else if n <= FEW {
+    } else if n <= ONE_BY_ONE {
         &[
             Format::Lookup,
             Format::Bitmap,
@@ -381,6 +407,27 @@ mod tests {
         let even = model.break_even([1024, 1024], 64);
         assert!((0.1..0.8).contains(&even), "{even}");
         assert!(choice(0.9).to_string().contains("x dense"));
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "slow")]
+    fn a_measured_choice_is_the_fastest_of_what_was_tried() {
+        let isa = Isa::from_env().unwrap();
+        for (sparsity, n) in [(0.97, 64), (0.97, 4), (0.97, 1), (0.0, 64)] {
+            let csr = sample([256, 512], sparsity);
+            let hint = Hint::batch(n).with_model(CostModel::table(isa)).measured();
+            let choice = hint.choose(&csr).unwrap();
+            let tried = choice.predictions();
+            assert!(tried.windows(2).all(|pair| pair[0].1 <= pair[1].1));
+            assert!(tried.iter().all(|tried| tried.1.is_finite()));
+            assert!(choice.is_measured() && choice.dense_seconds().is_finite());
+            assert_eq!(choice.format(), tried[0].0);
+            // Of full weights only the clock can tell.
+            assert!(
+                sparsity == 0.0 || choice.format() != Format::Dense,
+                "{choice}"
+            );
+        }
     }
 
     #[test]

@@ -1,8 +1,6 @@
 //! The dense product, packed: what a sparse form has to beat, and the right choice when it
 //! cannot.
 
-use std::ops::Range;
-
 use pulp::Simd;
 
 use crate::bands::{Banded, Bands};
@@ -20,8 +18,14 @@ const GROUP: usize = 6;
 /// Most rows of a band.
 const BAND: usize = 16 * GROUP;
 
-/// A dense matrix, row-major: six rows are read side by side against a batch, and a row against
-/// a vector.
+/// Columns up to which rows are read vector by vector, against each column, instead of weight by
+/// weight against a tile, of which most lanes would have nothing to do.
+pub(crate) fn few(isa: Isa) -> usize {
+    isa.lanes()
+}
+
+/// A dense matrix, row-major: six rows are read side by side against a batch, and four against a
+/// few columns.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Dense {
     bands: Bands,
@@ -99,65 +103,113 @@ impl Dense {
         unsafe { sums.store::<S, T, R>(nth, acc, R) };
     }
 
-    /// `sums[..] = W[rows, :] x` for the rows of one band; `weights` is the whole matrix.
+    /// The sums of the rows of one band for each column of `x`, `k` values a column; those of a
+    /// column are `stride` after those of the one before. `weights` is the whole matrix.
     #[inline(always)]
-    pub(crate) fn multiply_vector<S: Simd, W: Stored>(
+    pub(crate) fn multiply_columns<S: Simd, W: Stored>(
         &self,
         simd: S,
         band: usize,
         weights: &[W],
         x: &[f32],
         sums: &mut [f32],
+        stride: usize,
     ) {
         let k = self.bands.shape()[1];
-        let Range {
-            start: mut row,
-            end,
-        } = self.bands.rows(band);
-        let mut sums = sums.iter_mut();
-        while row < end {
-            let count = if row + 4 <= end { 4 } else { 1 };
+        let rows = self.bands.rows(band);
+        let mut row = rows.start;
+        while row < rows.end {
+            let count = if row + 4 <= rows.end { 4 } else { 1 };
             let weights = &weights[row * k..(row + count) * k];
-            let part = if count == 4 {
-                dot::<S, W, 4>(simd, weights, x)
+            let sums = &mut sums[row - rows.start..];
+            // Four rows stay in the cache from block to block.
+            if count == 4 {
+                rows_by_columns::<S, W, 4>(simd, weights, x, k, sums, stride);
             } else {
-                let [sum] = dot::<S, W, 1>(simd, weights, x);
-                [sum, 0.0, 0.0, 0.0]
-            };
-            for (part, sum) in part[..count].iter().zip(&mut sums) {
-                *sum = *part;
+                rows_by_columns::<S, W, 1>(simd, weights, x, k, sums, stride);
             }
             row += count;
         }
     }
 }
 
-/// The products of `R` rows of weights with `x`.
+/// The products of `R` rows of weights with all columns of `x`, as many at a time as the sums of
+/// four rows leave registers for.
 #[inline(always)]
-fn dot<S: Simd, W: Stored, const R: usize>(simd: S, weights: &[W], x: &[f32]) -> [f32; R] {
-    let k = x.len();
-    assert!(weights.len() == R * k);
+fn rows_by_columns<S: Simd, W: Stored, const R: usize>(
+    simd: S,
+    weights: &[W],
+    x: &[f32],
+    k: usize,
+    sums: &mut [f32],
+    stride: usize,
+) {
+    let most = if S::REGISTER_COUNT < 32 { 3 } else { 4 };
+    for (nth, x) in x.chunks(most * k).enumerate() {
+        let sums = &mut sums[nth * most * stride..];
+        match x.len() / k {
+            1 => put(dot::<S, W, R, 1, 2>(simd, weights, x, k), sums, stride),
+            2 => put(dot::<S, W, R, 2, 1>(simd, weights, x, k), sums, stride),
+            3 => put(dot::<S, W, R, 3, 1>(simd, weights, x, k), sums, stride),
+            _ => put(dot::<S, W, R, 4, 1>(simd, weights, x, k), sums, stride),
+        }
+    }
+}
+
+/// Writes sums, column by column.
+#[inline(always)]
+fn put<const R: usize, const C: usize>(from: [[f32; C]; R], to: &mut [f32], stride: usize) {
+    for column in 0..C {
+        for row in 0..R {
+            to[column * stride + row] = from[row][column];
+        }
+    }
+}
+
+/// The products of `R` rows of weights with `C` columns, each sum in `P` parts, so that enough of
+/// them are under way at once.
+#[inline(always)]
+fn dot<S: Simd, W: Stored, const R: usize, const C: usize, const P: usize>(
+    simd: S,
+    weights: &[W],
+    x: &[f32],
+    k: usize,
+) -> [[f32; C]; R] {
+    assert!(weights.len() == R * k && x.len() == C * k);
     let lanes = S::F32_LANES;
-    let whole = k / (2 * lanes) * (2 * lanes);
-    let mut acc = [[simd.splat_f32s(0.0); 2]; R];
-    for at in (0..whole).step_by(2 * lanes) {
-        for half in 0..2 {
-            let at = at + half * lanes;
-            // SAFETY: a whole vector of `x` from `at`, and of each of the `R` rows.
+    let whole = k / (P * lanes) * (P * lanes);
+    let mut acc = [[[simd.splat_f32s(0.0); P]; C]; R];
+    for at in (0..whole).step_by(P * lanes) {
+        for part in 0..P {
+            let at = at + part * lanes;
+            // SAFETY: a whole vector of each of the `C` columns from `at`, and of each of the `R`
+            // rows.
             unsafe {
-                let v = load::<S>(x.as_ptr().add(at));
+                let mut v = [simd.splat_f32s(0.0); C];
+                for column in 0..C {
+                    v[column] = load::<S>(x.as_ptr().add(column * k + at));
+                }
                 for row in 0..R {
                     let w = W::load(simd, weights.as_ptr().add(row * k + at));
-                    acc[row][half] = simd.mul_add_e_f32s(w, v, acc[row][half]);
+                    for column in 0..C {
+                        acc[row][column][part] =
+                            simd.mul_add_e_f32s(w, v[column], acc[row][column][part]);
+                    }
                 }
             }
         }
     }
-    let mut sums = [0.0; R];
+    let mut sums = [[0.0; C]; R];
     for row in 0..R {
-        sums[row] = simd.reduce_sum_f32s(simd.add_f32s(acc[row][0], acc[row][1]));
-        for at in whole..k {
-            sums[row] += weights[row * k + at].widen() * x[at];
+        for column in 0..C {
+            let mut sum = acc[row][column][0];
+            for part in 1..P {
+                sum = simd.add_f32s(sum, acc[row][column][part]);
+            }
+            sums[row][column] = simd.reduce_sum_f32s(sum);
+            for at in whole..k {
+                sums[row][column] += weights[row * k + at].widen() * x[column * k + at];
+            }
         }
     }
     sums

@@ -33,6 +33,7 @@ mod slots;
 mod sorted;
 mod tile;
 mod transpose;
+mod trial;
 mod vector;
 mod vector_product;
 

@@ -381,6 +381,7 @@ impl VectorProduct for Lookup {
             x,
             prepared,
             sums,
+            ..
         } = part;
         sums.fill(0.0);
         let Some(planes) = prepared else {

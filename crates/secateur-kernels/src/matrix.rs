@@ -4,7 +4,7 @@ use crate::bitmap::Bitmap;
 use crate::blocks::Blocks;
 use crate::cost::Hint;
 use crate::csr::Csr;
-use crate::dense::Dense;
+use crate::dense::{self, Dense};
 use crate::epilogue::Epilogue;
 use crate::error::{KernelError, check_length, checked_product};
 use crate::format::Format;
@@ -277,7 +277,7 @@ impl SparseMatrix {
             };
         }
         match &self.structure {
-            Structure::Dense(p) if n == 1 => call!(vector_product, p),
+            Structure::Dense(p) if n <= dense::few(self.isa) => call!(vector_product, p),
             Structure::Rows(p) if n == 1 => call!(vector_product, p),
             Structure::Lookup(p) => call!(vector_product, p),
             Structure::Bitmap(p) => call!(vector_product, p),

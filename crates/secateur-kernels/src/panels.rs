@@ -12,7 +12,7 @@ use crate::isa::Isa;
 use crate::size::Size;
 use crate::slots::Slots;
 use crate::sorted::Sorted;
-use crate::tile::{Part, TileProduct};
+use crate::tile::{PanelSums, Part, TileProduct};
 use crate::vector::load;
 
 /// Most columns of a panel: an index is a byte.
@@ -100,29 +100,74 @@ impl TileProduct for Panels {
             // SAFETY: the columns were cut into panels, so this one begins within the tile.
             let x = unsafe { x.add(panel * self.sorted.width() * width) };
             for run in part.runs {
-                for _ in 0..run.rows {
+                let weights = usize::from(run.weights);
+                let mut left = usize::from(run.rows);
+                // A sum that waits for itself leaves the processor idle: where a tile has few
+                // vectors, rows of equally many weights are summed side by side.
+                while left > 0 {
+                    let count = match T {
+                        1 if left >= 4 => 4,
+                        1 | 2 if left >= 2 => 2,
+                        _ => 1,
+                    };
                     // SAFETY: the runs of a panel count exactly its rows, and their weights exactly
                     // its places and slots, so the three pointers stay within their slices; a
                     // place is a column of this panel, below `k`, so the vectors loaded lie in
                     // the tile; a row is within the band, so the sums are the caller's.
                     unsafe {
-                        let nth = usize::from(*row);
-                        row = row.add(1);
-                        let [mut acc] = sums.load::<S, T, 1>(simd, nth, 1);
-                        for _ in 0..run.weights {
-                            let weight = simd.splat_f32s(*value);
-                            let x = x.add(usize::from(*index) * width);
-                            for t in 0..T {
-                                let v = load::<S>(x.add(t * S::F32_LANES));
-                                acc[t] = simd.mul_add_e_f32s(weight, v, acc[t]);
-                            }
-                            value = value.add(1);
-                            index = index.add(1);
+                        match count {
+                            4 => add_rows::<S, T, 4>(simd, weights, row, index, value, x, sums),
+                            2 => add_rows::<S, T, 2>(simd, weights, row, index, value, x, sums),
+                            _ => add_rows::<S, T, 1>(simd, weights, row, index, value, x, sums),
                         }
-                        sums.store::<S, T, 1>(nth, [acc], 1);
+                        row = row.add(count);
+                        index = index.add(count * weights);
+                        value = value.add(count * weights);
                     }
+                    left -= count;
                 }
             }
+        }
+    }
+}
+
+/// Adds what a panel holds for `R` rows of `weights` weights each.
+///
+/// # Safety
+///
+/// `R` rows of the band begin at `row`; `R * weights` columns of the panel and their values begin at
+/// `index` and `value`; `x` is the panel's part of a tile of `T` vectors.
+#[inline(always)]
+unsafe fn add_rows<S: Simd, const T: usize, const R: usize>(
+    simd: S,
+    weights: usize,
+    row: *const u16,
+    index: *const u8,
+    value: *const f32,
+    x: *const f32,
+    sums: PanelSums,
+) {
+    // SAFETY: the caller's promises.
+    unsafe {
+        let mut acc = [[simd.splat_f32s(0.0); T]; R];
+        for r in 0..R {
+            let nth = usize::from(*row.add(r));
+            [acc[r]] = sums.load::<S, T, 1>(simd, nth, 1);
+        }
+        for at in 0..weights {
+            for r in 0..R {
+                let weight = simd.splat_f32s(*value.add(r * weights + at));
+                let place = usize::from(*index.add(r * weights + at));
+                let x = x.add(place * T * S::F32_LANES);
+                for t in 0..T {
+                    let v = load::<S>(x.add(t * S::F32_LANES));
+                    acc[r][t] = simd.mul_add_e_f32s(weight, v, acc[r][t]);
+                }
+            }
+        }
+        for r in 0..R {
+            let nth = usize::from(*row.add(r));
+            sums.store::<S, T, 1>(nth, [acc[r]], 1);
         }
     }
 }

@@ -118,24 +118,81 @@ impl TileProduct for Rows {
             sums,
         } = part;
         let sums = sums.of_panel(0, 1);
-        let width = T * S::F32_LANES;
         for (nth, row) in self.bands.rows(band).enumerate() {
             let range = self.entries(row);
-            let mut acc = [simd.splat_f32s(0.0); T];
-            let entries = self.indices[range.clone()].iter().zip(weights.of(range));
-            for (&column, &value) in entries {
-                let weight = simd.splat_f32s(value);
-                for t in 0..T {
-                    // SAFETY: `column < k`, checked when the CSR was built, so its vectors lie in
-                    // the tile.
-                    let v = unsafe { load::<S>(x.add(column as usize * width + t * S::F32_LANES)) };
-                    acc[t] = simd.mul_add_e_f32s(weight, v, acc[t]);
+            let weights = weights.of(range.clone());
+            let columns = &self.indices[range];
+            // SAFETY: columns are below `k`, checked when the CSR was built, so their vectors lie
+            // in the tile.
+            let acc = unsafe {
+                match T {
+                    1 => sum_row::<S, T, 4>(simd, columns, weights, x),
+                    2 => sum_row::<S, T, 2>(simd, columns, weights, x),
+                    _ => sum_row::<S, T, 1>(simd, columns, weights, x),
                 }
-            }
+            };
             // SAFETY: the rows of the band are the caller's.
             unsafe { sums.store::<S, T, 1>(nth, [acc], 1) };
         }
     }
+}
+
+/// The sum of a row over a tile of `T` vectors, in `P` parts: a sum that waits for itself leaves the
+/// processor idle.
+///
+/// # Safety
+///
+/// The tile has a row of `T` vectors for each of the columns.
+#[inline(always)]
+unsafe fn sum_row<S: Simd, const T: usize, const P: usize>(
+    simd: S,
+    columns: &[u32],
+    weights: &[f32],
+    x: *const f32,
+) -> [S::f32s; T] {
+    let mut acc = [[simd.splat_f32s(0.0); T]; P];
+    let (column_parts, weight_parts) = (columns.chunks_exact(P), weights.chunks_exact(P));
+    let rest = (column_parts.remainder(), weight_parts.remainder());
+    for (columns, weights) in column_parts.zip(weight_parts) {
+        for p in 0..P {
+            // SAFETY: the caller's promise.
+            acc[p] = unsafe { add_weight::<S, T>(simd, columns[p], weights[p], x, acc[p]) };
+        }
+    }
+    for (&column, &weight) in rest.0.iter().zip(rest.1) {
+        // SAFETY: the caller's promise.
+        acc[0] = unsafe { add_weight::<S, T>(simd, column, weight, x, acc[0]) };
+    }
+    let mut sum = acc[0];
+    for part in &acc[1..] {
+        for t in 0..T {
+            sum[t] = simd.add_f32s(sum[t], part[t]);
+        }
+    }
+    sum
+}
+
+/// `sum + weight * x[column]`.
+///
+/// # Safety
+///
+/// The tile has a row of `T` vectors for `column`.
+#[inline(always)]
+unsafe fn add_weight<S: Simd, const T: usize>(
+    simd: S,
+    column: u32,
+    weight: f32,
+    x: *const f32,
+    mut sum: [S::f32s; T],
+) -> [S::f32s; T] {
+    let weight = simd.splat_f32s(weight);
+    for t in 0..T {
+        let at = (column as usize * T + t) * S::F32_LANES;
+        // SAFETY: the caller's promise.
+        let v = unsafe { load::<S>(x.add(at)) };
+        sum[t] = simd.mul_add_e_f32s(weight, v, sum[t]);
+    }
+    sum
 }
 
 impl Slots for Rows {

@@ -1,4 +1,4 @@
-//! Multiplying by one column, or a few, one after the other.
+//! Multiplying by one column, or a few: one after the other, or all in one pass over the weights.
 
 use std::ops::Range;
 
@@ -14,11 +14,17 @@ use crate::reference::position;
 use crate::rows::Rows;
 use crate::scratch::{LINE, Scratch};
 use crate::threads::{SharedMut, Threads};
+use crate::transpose::transpose;
 use crate::values::{Stored, Values, Weights, with_stored};
 
-/// A format that multiplies a single column.
+/// A format that multiplies a single column, or a few.
 pub(crate) trait VectorProduct: Banded {
-    /// Floats wanted for the column in a form of the format's own.
+    /// Columns that [`sum`](Self::sum) takes together.
+    fn columns_at_once(&self) -> usize {
+        1
+    }
+
+    /// Floats wanted for a single column in a form of the format's own.
     fn prepared_len(&self) -> usize {
         0
     }
@@ -32,21 +38,23 @@ pub(crate) trait VectorProduct: Banded {
     fn sum(&self, isa: Isa, part: VectorPart<'_, '_>);
 }
 
-/// One band against one column.
+/// One band against one column, or as many as the format takes together.
 #[derive(Debug)]
 pub(crate) struct VectorPart<'a, 'w> {
     pub(crate) band: usize,
     /// The weights of the matrix.
     pub(crate) weights: &'a mut Weights<'w>,
-    /// The column, `k` values.
+    /// The columns, `k` values each.
     pub(crate) x: &'a [f32],
     /// The same in the format's own form, where it made one.
     pub(crate) prepared: Option<&'a [f32]>,
-    /// Room for the rows of the band, rounded up to [`BLOCK`].
+    /// Room for the rows of the band, rounded up to [`BLOCK`], once for each column.
     pub(crate) sums: &'a mut [f32],
+    /// Floats from one column's sums to the next one's.
+    pub(crate) stride: usize,
 }
 
-/// `y = epilogue(W x)` for `n` columns, one at a time. Lengths have been checked.
+/// `y = epilogue(W x)` for `n` columns. Lengths have been checked.
 pub(crate) fn multiply<P: VectorProduct>(
     product: &P,
     values: &Values,
@@ -67,12 +75,14 @@ pub(crate) fn multiply<P: VectorProduct>(
         weights,
         ..
     } = scratch;
+    let at_once = product.columns_at_once().min(n);
     let prepared_len = product.prepared_len().next_multiple_of(16);
     let contiguous = n == 1 || layout == Layout::BatchMajor;
-    let input = input.floats(prepared_len + if contiguous { 0 } else { k });
-    let (prepared, column_copy) = input.split_at_mut(prepared_len);
+    let input = input.floats(prepared_len + if contiguous { 0 } else { at_once * k });
+    let (prepared, copies) = input.split_at_mut(prepared_len);
     // Each band begins a block of its own, so that rounding up cannot reach into the next.
-    let sums_len = bands.tallest().next_multiple_of(BLOCK);
+    let stride = bands.tallest().next_multiple_of(BLOCK);
+    let sums_len = stride * at_once;
     let sums = SharedMut::new(sums.floats(sums_len * bands.count()));
     let workers = match threads {
         Threads::One => 1,
@@ -81,14 +91,19 @@ pub(crate) fn multiply<P: VectorProduct>(
     let room_len = Weights::room(values, || product.longest_part()).next_multiple_of(LINE);
     let rooms = SharedMut::new(weights.floats(room_len * workers));
     let y = SharedMut::new(y);
-    for column in 0..n {
+    for first in (0..n).step_by(at_once) {
+        let columns = first..n.min(first + at_once);
         let x = if contiguous {
-            &x[column * k..(column + 1) * k]
+            &x[columns.start * k..columns.end * k]
         } else {
-            for (inner, v) in column_copy.iter_mut().enumerate() {
-                *v = x[inner * n + column];
-            }
-            &*column_copy
+            let copies = &mut copies[..columns.len() * k];
+            isa.dispatch(CopyColumns {
+                from: &x[first..],
+                stride: n,
+                shape: [k, columns.len()],
+                to: &mut *copies,
+            });
+            &*copies
         };
         let ready = product.prepare(isa, x, prepared);
         let prepared = ready.then_some(&*prepared);
@@ -110,17 +125,41 @@ pub(crate) fn multiply<P: VectorProduct>(
                 x,
                 prepared,
                 sums: &mut *sums,
+                stride,
             };
             product.sum(isa, part);
-            isa.dispatch(FinishColumn {
-                sums,
-                rows: bands.rows(band),
-                y,
-                at: |row| position(layout, row, column, m, n),
-                together: contiguous,
-                epilogue,
-            });
+            for (column, sums) in columns.clone().zip(sums.chunks(stride)) {
+                isa.dispatch(FinishColumn {
+                    sums,
+                    rows: bands.rows(band),
+                    y,
+                    at: |row| position(layout, row, column, m, n),
+                    together: contiguous,
+                    epilogue,
+                });
+            }
         });
+    }
+}
+
+/// Copies some columns of an X that has features for rows, each to lie in one piece.
+struct CopyColumns<'a> {
+    /// From the first feature of the first column on.
+    from: &'a [f32],
+    /// Floats from a feature to the next.
+    stride: usize,
+    /// Features and columns.
+    shape: [usize; 2],
+    to: &'a mut [f32],
+}
+
+impl WithSimd for CopyColumns<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let features = self.shape[0];
+        transpose(simd, self.from, self.stride, self.shape, self.to, features);
     }
 }
 
@@ -187,6 +226,11 @@ impl VectorProduct for Rows {
 }
 
 impl VectorProduct for Dense {
+    fn columns_at_once(&self) -> usize {
+        // The widest vector.
+        LINE
+    }
+
     fn sum(&self, isa: Isa, part: VectorPart<'_, '_>) {
         with_stored!(part.weights.stored(), weights => isa.dispatch(DenseRows {
             dense: self,
@@ -194,6 +238,7 @@ impl VectorProduct for Dense {
             weights,
             x: part.x,
             sums: part.sums,
+            stride: part.stride,
         }));
     }
 }
@@ -204,6 +249,7 @@ struct DenseRows<'a, W> {
     weights: &'a [W],
     x: &'a [f32],
     sums: &'a mut [f32],
+    stride: usize,
 }
 
 impl<W: Stored> WithSimd for DenseRows<'_, W> {
@@ -211,7 +257,14 @@ impl<W: Stored> WithSimd for DenseRows<'_, W> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        self.dense
-            .multiply_vector(simd, self.band, self.weights, self.x, self.sums);
+        let Self {
+            dense,
+            band,
+            weights,
+            x,
+            sums,
+            stride,
+        } = self;
+        dense.multiply_columns(simd, band, weights, x, sums, stride);
     }
 }

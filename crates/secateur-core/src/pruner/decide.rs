@@ -271,7 +271,7 @@ impl Pruner {
         if let Some(weights) = &choice.weights {
             replace_changed(path, &mut data, &view.to_storage(weights))?;
         }
-        let newly = |from: &Mask, to: &Mask| -> Result<Vec<bool>, PruneError> {
+        let newly = |from: &Mask, to: &Mask| -> Result<Bits, PruneError> {
             Ok(removed_in_storage(view, &from.difference(to)?.not()))
         };
         if self.config.treatment.removed == Removed::Zeroed {
@@ -287,7 +287,7 @@ impl Pruner {
                     path: path.into(),
                     why: "the record for regrown values lacks it".into(),
                 })?;
-                copy_where(path, &mut data, source, |i| back[i])?;
+                copy_where(path, &mut data, source, |i| back.get(i))?;
             }
         }
         Ok(data)

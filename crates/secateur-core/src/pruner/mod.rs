@@ -23,8 +23,10 @@ pub use training::Step;
 
 use crate::{
     attach::{self, StoredMask},
+    bits::Bits,
     error::PruneError,
     mask::Mask,
+    mask_op::GradientFlow,
     mask_set::MaskSet,
     params::{Attached, ParamInfo, ParamTable},
     pattern::Pattern,
@@ -222,7 +224,7 @@ impl Pruner {
                     got: mask.shape(),
                 });
             }
-            stored.extend(param.stored_mask(view, mask, mask));
+            stored.extend(self.stored_mask(param, view, mask, mask));
         }
         let mut changed = model.clone();
         self.attach_to(&mut changed, &table)?;
@@ -409,7 +411,7 @@ impl Pruner {
             event.regrown += diff.regrown;
             if diff.changed() > 0 || choice.backward.is_some() {
                 let backward = choice.backward.as_ref().unwrap_or(&choice.after);
-                stored.extend(param.stored_mask(choice.view, &choice.after, backward));
+                stored.extend(self.stored_mask(param, choice.view, &choice.after, backward));
                 before.insert(param.info.path.clone(), choice.before.clone());
             }
         }
@@ -429,6 +431,25 @@ impl Pruner {
         Ok(event)
     }
 
+    /// The mask in storage order, for the parameter and every field tied to it.
+    fn stored_mask(
+        &self,
+        param: &Pruned,
+        view: View,
+        kept: &Mask,
+        backward: &Mask,
+    ) -> Vec<(String, StoredMask)> {
+        let flow = self.config.treatment.flow();
+        let stored = StoredMask {
+            removed: removed_in_storage(view, kept),
+            blocked: (flow == GradientFlow::Backward).then(|| removed_in_storage(view, backward)),
+        };
+        let tied = param.tied.iter().map(|path| (path.clone(), stored.clone()));
+        let mut masks: Vec<_> = tied.collect();
+        masks.push((param.info.path.clone(), stored));
+        masks
+    }
+
     /// The paths this pruner masks, tied fields included.
     pub(crate) fn masked_paths(&self) -> BTreeSet<String> {
         self.params
@@ -439,33 +460,15 @@ impl Pruner {
     }
 }
 
-impl Pruned {
-    /// The mask in storage order, for the parameter and every field tied to it.
-    fn stored_mask(
-        &self,
-        view: View,
-        kept: &Mask,
-        backward: &Mask,
-    ) -> impl Iterator<Item = (String, StoredMask)> + '_ {
-        let stored = StoredMask {
-            removed: removed_in_storage(view, kept),
-            blocked: Some(removed_in_storage(view, backward)),
-        };
-        std::iter::once(&self.info.path)
-            .chain(&self.tied)
-            .map(move |path| (path.clone(), stored.clone()))
-    }
-}
-
 /// The mask of what is removed in storage order; keep-all if nothing is attached.
-pub(crate) fn mask_in_view(view: View, removed: Option<&Vec<bool>>) -> Mask {
+pub(crate) fn mask_in_view(view: View, removed: Option<&Bits>) -> Mask {
     let kept = removed.map(|removed| view.bits_to_view(removed).not());
     // A mask of another length never comes here: `attach::check_length` refuses it.
     kept.and_then(|kept| Mask::from_bits(view.shape(), kept).ok())
         .unwrap_or_else(|| Mask::dense(&view))
 }
 
-/// True where the mask removes, in storage order.
-pub(crate) fn removed_in_storage(view: View, kept: &Mask) -> Vec<bool> {
+/// One where the mask removes, in storage order.
+pub(crate) fn removed_in_storage(view: View, kept: &Mask) -> Bits {
     view.bits_to_storage(&kept.bits().not())
 }

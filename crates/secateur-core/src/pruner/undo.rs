@@ -67,7 +67,7 @@ impl Pruner {
                 undo.masks.get(&param.info.path),
                 views.get(param.info.path.as_str()),
             ) {
-                stored.extend(param.stored_mask(view, mask, mask));
+                stored.extend(self.stored_mask(param, view, mask, mask));
             }
         }
         let now = Weights::of(model);

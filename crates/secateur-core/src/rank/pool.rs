@@ -79,13 +79,8 @@ fn without_floors(rows: &[RankRow<'_>], candidates: &[usize], keep: usize) -> Ve
     if keep >= candidates.iter().sum() {
         return candidates.to_vec();
     }
-    let pool: Vec<_> = rows
-        .iter()
-        .enumerate()
-        .map(|(index, row)| Stock::whole(index, row))
-        .collect();
-    let Cut { key, ties, .. } = select::cut(&pool, keep);
-    share(&tallies(rows, key), &vec![0; rows.len()], ties)
+    let (Cut { ties, .. }, tallies) = select::cut_with_tallies(rows, keep);
+    share(&tallies, &vec![0; rows.len()], ties)
 }
 
 /// Sets aside what the floors protect, the largest scores of each row, and ranks the rest.

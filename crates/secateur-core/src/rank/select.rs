@@ -5,11 +5,12 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::RankRow;
-use crate::bits::Bits;
+use super::sieve::sieve;
+use crate::bits::{Bits, packed};
 
-/// Below this many scores a copy of the keys is partitioned; above, two histograms of 65536
-/// bins, whose clearing would outweigh a small row, do without the copy.
-const SMALL: usize = 1 << 15;
+/// Below this many scores a copy of the keys is partitioned; above, a [sieve](super::sieve) copies
+/// few of them, and two histograms of 65536 bins, whose clearing would outweigh a small row, none.
+pub(super) const SMALL: usize = 1 << 15;
 
 /// Words of 64 scores that one task looks at.
 const PIECE: usize = 1 << 10;
@@ -34,12 +35,12 @@ pub(super) struct Cut {
 /// The part of a row that stands in a pool: all candidates, or those past a cut.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stock<'a> {
-    index: usize,
-    row: &'a RankRow<'a>,
+    pub(super) index: usize,
+    pub(super) row: &'a RankRow<'a>,
     /// Only keys below this stand in the pool ...
     limit: u64,
     /// ... and so many with exactly this key.
-    leftover: Option<(u32, usize)>,
+    pub(super) leftover: Option<(u32, usize)>,
 }
 
 impl<'a> Stock<'a> {
@@ -64,11 +65,17 @@ impl<'a> Stock<'a> {
     }
 }
 
+/// All candidates of all rows.
+pub(super) fn whole<'a>(rows: &'a [RankRow<'a>]) -> Vec<Stock<'a>> {
+    let rows = rows.iter().enumerate();
+    rows.map(|(index, row)| Stock::whole(index, row)).collect()
+}
+
 /// A run of words of one row: the grain of parallel work.
 #[derive(Clone, Debug)]
-struct Piece<'a> {
-    stock: Stock<'a>,
-    words: Range<usize>,
+pub(super) struct Piece<'a> {
+    pub(super) stock: Stock<'a>,
+    pub(super) words: Range<usize>,
 }
 
 impl Piece<'_> {
@@ -83,7 +90,7 @@ impl Piece<'_> {
     }
 }
 
-fn pieces<'a>(pool: &[Stock<'a>]) -> Vec<Piece<'a>> {
+pub(super) fn pieces<'a>(pool: &[Stock<'a>]) -> Vec<Piece<'a>> {
     let cut_up = |stock: &Stock<'a>| {
         let stock = *stock;
         let words = stock.row.words();
@@ -101,10 +108,26 @@ fn scores_in(pool: &[Stock<'_>]) -> usize {
 
 /// The cut that keeps `keep` of the pooled scores, which must hold that many and `keep` > 0.
 pub(super) fn cut(pool: &[Stock<'_>], keep: usize) -> Cut {
-    if scores_in(pool) <= SMALL {
-        cut_by_partition(pool, keep)
-    } else {
-        cut_by_histogram(pool, keep)
+    sieve(pool, keep).map_or_else(|| cut_by_copy_or_count(pool, keep), |sieved| sieved.cut)
+}
+
+/// As [`cut`], where a sieve finds nothing.
+pub(super) fn cut_by_copy_or_count(pool: &[Stock<'_>], keep: usize) -> Cut {
+    match scores_in(pool) <= SMALL {
+        true => cut_by_partition(pool, keep),
+        false => cut_by_histogram(pool, keep),
+    }
+}
+
+/// The cut that keeps `keep` of all scores, and the tally of each row against it.
+pub(super) fn cut_with_tallies(rows: &[RankRow<'_>], keep: usize) -> (Cut, Vec<Tally>) {
+    let pool = whole(rows);
+    match sieve(&pool, keep) {
+        Some(sieved) => (sieved.cut, sieved.tallies(rows.len())),
+        None => {
+            let cut = cut_by_copy_or_count(&pool, keep);
+            (cut, tallies(rows, cut.key))
+        }
     }
 }
 
@@ -116,6 +139,11 @@ fn cut_by_partition(pool: &[Stock<'_>], keep: usize) -> Cut {
     for (key, times) in pool.iter().filter_map(|stock| stock.leftover) {
         keys.extend(std::iter::repeat_n(key, times));
     }
+    cut_among(&mut keys, keep)
+}
+
+/// The cut that keeps `keep` of these keys.
+pub(super) fn cut_among(keys: &mut [u32], keep: usize) -> Cut {
     let (above, &mut key, below) = keys.select_nth_unstable_by(keep - 1, |a, b| b.cmp(a));
     let equals = |keys: &[u32]| keys.iter().filter(|&&k| k == key).count();
     let ties = equals(above) + 1;
@@ -126,7 +154,7 @@ fn cut_by_partition(pool: &[Stock<'_>], keep: usize) -> Cut {
     }
 }
 
-fn cut_by_histogram(pool: &[Stock<'_>], keep: usize) -> Cut {
+pub(super) fn cut_by_histogram(pool: &[Stock<'_>], keep: usize) -> Cut {
     let pieces = pieces(pool);
     let high = |key: u32| key >> 16;
     let counts = histogram(&pieces, pool, |key| Some(high(key)));
@@ -195,11 +223,7 @@ pub(super) struct Tally {
 
 /// The tally of each row against `at`.
 pub(super) fn tallies(rows: &[RankRow<'_>], at: u32) -> Vec<Tally> {
-    let pool: Vec<_> = rows
-        .iter()
-        .enumerate()
-        .map(|(index, row)| Stock::whole(index, row))
-        .collect();
+    let pool = whole(rows);
     let tally = |piece: &Piece<'_>| {
         let mut tally = Tally::default();
         let Range { start, end } = piece.words;
@@ -240,7 +264,7 @@ impl RankRow<'_> {
         }
     }
 
-    fn chunk(&self, word: usize) -> &[f32] {
+    pub(super) fn chunk(&self, word: usize) -> &[f32] {
         &self.scores[word * 64..self.scores.len().min(word * 64 + 64)]
     }
 
@@ -269,9 +293,11 @@ impl RankRow<'_> {
     /// One bit per score: whether it is a candidate and passes.
     pub(super) fn bits_where(&self, passes: impl Fn(f32) -> bool + Sync) -> Bits {
         let word = |word: usize| {
-            let passed = (self.chunk(word).iter().rev())
-                .fold(0, |bits, &score| bits << 1 | u64::from(passes(score)));
-            passed & self.eligible_word(word)
+            let mut passed = [false; 64];
+            for (passed, &score) in passed.iter_mut().zip(self.chunk(word)) {
+                *passed = passes(score);
+            }
+            packed(&passed) & self.eligible_word(word)
         };
         let words = if self.scores.len() <= SMALL {
             (0..self.words()).map(word).collect()

@@ -18,7 +18,7 @@ pub fn products(packed: &SparseMatrix, csr: &Csr) {
     if m.max(k) > MOST || m * k > MOST * 8 {
         return;
     }
-    for n in [1, 3] {
+    for n in [1, 3, 6] {
         let x = activations(k * n);
         for layout in [Layout::FeatureMajor, Layout::BatchMajor] {
             let expected = reference::matmul(csr, &x, n, layout);

@@ -7,21 +7,27 @@ use crate::error::{KernelError, check_length};
 use crate::isa::Isa;
 
 use super::geometry::ConvGeometry;
+use super::measure;
 use super::packed::ConvFormat;
 use super::plane::{MAX_VECTORS, Plane, Shifts, Tiling};
 
 /// The images that a convolution is packed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConvHint {
-    image: [usize; 2],
-    batch: usize,
+    pub(super) image: [usize; 2],
+    pub(super) batch: usize,
+    measured: bool,
 }
 
 impl ConvHint {
     /// Images of about `[height, width]` pixels, one at a time.
     #[must_use]
     pub fn image(image: [usize; 2]) -> Self {
-        Self { image, batch: 1 }
+        Self {
+            image,
+            batch: 1,
+            measured: false,
+        }
     }
 
     /// About this many images at a time: a large batch does not stay in the cache.
@@ -29,18 +35,54 @@ impl ConvHint {
     pub fn batch(self, batch: usize) -> Self {
         Self { batch, ..self }
     }
+
+    /// Decides by trying instead of by the estimate: dense, and panels cut in the ways that the
+    /// estimate thinks well of, are packed, run for some hundredths of a second (or three times, where that is longer) on
+    /// one thread, and the fastest is kept. For weights that are packed once and used often; the choice may
+    /// differ from run to run and machine to machine.
+    ///
+    /// ```
+    /// use secateur_kernels::{ConvChoice, ConvFormat, ConvGeometry, ConvHint, Csr};
+    ///
+    /// # fn main() -> Result<(), secateur_kernels::KernelError> {
+    /// let geometry = ConvGeometry::conv2d([2, 1], [1, 2]);
+    /// let weight = Csr::from_dense(&[-1.0, 1.0, 1.0, 0.0], [2, 2])?;
+    /// let choice = ConvChoice::of(&weight, &geometry, &ConvHint::image([8, 8]).measured())?;
+    /// assert!(choice.is_measured());
+    /// assert!(choice.seconds(choice.format()) <= choice.seconds(ConvFormat::Dense));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn measured(self) -> Self {
+        Self {
+            measured: true,
+            ..self
+        }
+    }
 }
 
 /// Which format was chosen for a convolution, and what speaks for it.
 ///
 /// The estimate is a fixed table for each instruction set: the same weights are packed the same
-/// on every run and machine.
+/// on every run and machine. A [measured](ConvHint::measured) choice is not.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConvChoice {
+    /// Nanoseconds of an image.
     dense: f64,
-    panels: f64,
-    panel_channels: usize,
-    tiling: Tiling,
+    panels: Panels,
+    measured: bool,
+}
+
+/// A way to cut panels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Panels {
+    /// Nanoseconds of an image.
+    pub(super) cost: f64,
+    /// Input channels of a panel.
+    pub(super) channels: usize,
+    /// How images are cut and copied for them.
+    pub(super) tiling: Tiling,
 }
 
 /// What the parts of the work cost, in nanoseconds for a vector of floats.
@@ -135,57 +177,71 @@ impl ConvChoice {
         }
         let isa = Isa::from_env()?;
         let (rates, lanes) = (rates(isa), isa.lanes());
-        let mut choice = Self {
-            dense: dense_cost(geometry, hint, rates, lanes)?,
-            panels: f64::INFINITY,
-            panel_channels: 1,
-            tiling: Tiling {
-                vectors: MAX_VECTORS,
-                shifts: Shifts::Copied,
-            },
-        };
+        let mut dense = dense_cost(geometry, hint, rates, lanes)?;
         let [_, group_channels] = geometry.group_channels();
         let mut plane = Plane::default();
+        let mut ways = Vec::new();
         for shifts in [Shifts::Copied, Shifts::Loaded] {
             for vectors in [MAX_VECTORS, MAX_VECTORS / 2] {
                 let tiling = Tiling { vectors, shifts };
                 plane.outline(geometry, hint.image, lanes, 1, tiling)?;
-                for panels in 1..=group_channels {
-                    let width = group_channels.div_ceil(panels);
-                    let cost = panels_cost(csr, geometry, hint, &plane, rates, tiling, width);
-                    if cost < choice.panels {
-                        choice.panels = cost;
-                        choice.panel_channels = width;
-                        choice.tiling = tiling;
-                    }
-                }
+                let widths = (1..=group_channels).map(|panels| group_channels.div_ceil(panels));
+                let panels = widths.map(|channels| Panels {
+                    cost: panels_cost(csr, geometry, hint, &plane, rates, tiling, channels),
+                    channels,
+                    tiling,
+                });
+                ways.extend(panels.min_by(|a, b| a.cost.total_cmp(&b.cost)));
             }
         }
-        Ok(choice)
+        if hint.measured {
+            dense = measure::measure(csr, geometry, hint, &mut ways)?;
+        }
+        let cheapest = ways.into_iter().min_by(|a, b| a.cost.total_cmp(&b.cost));
+        Ok(Self {
+            dense,
+            // Every convolution has a channel, so there is a way to cut it.
+            panels: cheapest.unwrap_or(Panels {
+                cost: f64::INFINITY,
+                channels: 1,
+                tiling: Tiling {
+                    vectors: MAX_VECTORS,
+                    shifts: Shifts::Copied,
+                },
+            }),
+            measured: hint.measured,
+        })
     }
 
-    /// The format chosen: dense where no other is estimated to be faster.
+    /// The format chosen: dense where no other is faster, or, if estimated, clearly so.
     #[must_use]
     pub fn format(&self) -> ConvFormat {
-        if self.panels * MARGIN < self.dense {
+        let margin = if self.measured { 1.0 } else { MARGIN };
+        if self.panels.cost * margin < self.dense {
             ConvFormat::Panels
         } else {
             ConvFormat::Dense
         }
     }
 
-    /// Estimated seconds of an image in a format, on one thread.
+    /// Whether the seconds were measured for these very weights, and not estimated.
+    #[must_use]
+    pub fn is_measured(&self) -> bool {
+        self.measured
+    }
+
+    /// Seconds of an image in a format, on one thread: estimated, or [measured](Self::is_measured).
     #[must_use]
     pub fn seconds(&self, format: ConvFormat) -> f64 {
         1e-9 * match format {
             ConvFormat::Dense => self.dense,
-            ConvFormat::Panels => self.panels,
+            ConvFormat::Panels => self.panels.cost,
         }
     }
 
-    /// Input channels of a panel, and how its images are best cut and copied.
-    pub(crate) fn panels(&self) -> (usize, Tiling) {
-        (self.panel_channels, self.tiling)
+    /// How panels are best cut.
+    pub(super) fn panels(&self) -> Panels {
+        self.panels
     }
 }
 
@@ -195,8 +251,8 @@ impl fmt::Display for ConvChoice {
             f,
             "{}: panels of {} channels {:.1} us, dense {:.1} us an image",
             self.format(),
-            self.panel_channels,
-            self.panels * 1e-3,
+            self.panels.channels,
+            self.panels.cost * 1e-3,
             self.dense * 1e-3
         )
     }
@@ -255,6 +311,7 @@ fn panels_cost(
 
 #[cfg(test)]
 mod tests {
+    use super::super::packed::SparseConv;
     use super::*;
 
     /// Every weight whose place, scrambled, falls below `density`.
@@ -298,6 +355,45 @@ mod tests {
         let csr = weights(geometry.matrix_shape(), 1.0);
         let choice = ConvChoice::of(&csr, &geometry, &ConvHint::image([28, 28])).unwrap();
         assert_eq!(choice.format(), ConvFormat::Panels);
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "slow")]
+    fn a_measured_choice_is_the_fastest_of_what_was_tried() {
+        let geometry = ConvGeometry::conv2d([64, 64], [3, 3]).padding([1, 1]);
+        let hint = ConvHint::image([14, 14]).batch(2).measured();
+        let csr = weights(geometry.matrix_shape(), 0.02);
+        let packed = SparseConv::pack_csr(&csr, &geometry, &hint).unwrap();
+        assert_eq!(
+            (packed.format(), packed.to_csr()),
+            (ConvFormat::Panels, csr)
+        );
+        // Of full weights only the clock can tell.
+        let csr = weights(geometry.matrix_shape(), 1.0);
+        let choice = ConvChoice::of(&csr, &geometry, &hint).unwrap();
+        let [dense, panels] = [ConvFormat::Dense, ConvFormat::Panels].map(|f| choice.seconds(f));
+        assert!(choice.is_measured() && dense.is_finite() && panels.is_finite());
+        assert_eq!(
+            choice.format() == ConvFormat::Panels,
+            panels < dense,
+            "{choice}"
+        );
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "slow")]
+    fn a_measured_hint_takes_odd_shapes() {
+        let strided = ConvGeometry::conv2d([6, 4], [1, 3])
+            .groups(2)
+            .stride([2, 2]);
+        let csr = weights(strided.matrix_shape(), 0.5);
+        for batch in [0, 1, usize::MAX] {
+            let hint = ConvHint::image([5, 7]).batch(batch).measured();
+            let choice = ConvChoice::of(&csr, &strided, &hint).unwrap();
+            assert!(choice.seconds(ConvFormat::Panels).is_finite(), "{choice}");
+        }
+        let none = ConvHint::image([1, 1]).measured();
+        assert!(ConvChoice::of(&csr, &strided, &none).is_err());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::scratch::Scratch;
 use crate::slots::{self, Slots};
 
 use super::dense::ConvDense;
-use super::estimate::{ConvChoice, ConvHint};
+use super::estimate::{ConvChoice, ConvHint, Panels};
 use super::geometry::ConvGeometry;
 use super::panels::ConvPanels;
 use super::run;
@@ -114,7 +114,7 @@ impl SparseConv {
         hint: &ConvHint,
     ) -> Result<Self, KernelError> {
         let choice = ConvChoice::of(csr, geometry, hint)?;
-        Self::pack_as(csr, geometry, choice.format(), hint)
+        Self::pack_chosen(csr, geometry, choice.format(), &choice)
     }
 
     /// Packs in a format of the caller's choice, for the instruction set of [`Isa::from_env`].
@@ -128,15 +128,44 @@ impl SparseConv {
         format: ConvFormat,
         hint: &ConvHint,
     ) -> Result<Self, KernelError> {
-        slots::check_entries(csr)?;
         let choice = ConvChoice::of(csr, geometry, hint)?;
-        let storage = match format {
-            ConvFormat::Dense => Storage::Dense(ConvDense::pack(csr, geometry)?),
-            ConvFormat::Panels => {
-                let (width, tiling) = choice.panels();
-                Storage::Panels(ConvPanels::pack(csr, geometry, width, tiling))
-            }
-        };
+        Self::pack_chosen(csr, geometry, format, &choice)
+    }
+
+    fn pack_chosen(
+        csr: &Csr,
+        geometry: &ConvGeometry,
+        format: ConvFormat,
+        choice: &ConvChoice,
+    ) -> Result<Self, KernelError> {
+        match format {
+            ConvFormat::Dense => Self::pack_dense(csr, geometry),
+            ConvFormat::Panels => Self::pack_panels(csr, geometry, choice.panels()),
+        }
+    }
+
+    /// Packs `csr`, which fits the geometry.
+    pub(super) fn pack_dense(csr: &Csr, geometry: &ConvGeometry) -> Result<Self, KernelError> {
+        slots::check_entries(csr)?;
+        let storage = Storage::Dense(ConvDense::pack(csr, geometry)?);
+        Self::stored(csr, geometry, storage)
+    }
+
+    /// The same in panels.
+    pub(super) fn pack_panels(
+        csr: &Csr,
+        geometry: &ConvGeometry,
+        panels: Panels,
+    ) -> Result<Self, KernelError> {
+        slots::check_entries(csr)?;
+        let Panels {
+            channels, tiling, ..
+        } = panels;
+        let storage = Storage::Panels(ConvPanels::pack(csr, geometry, channels, tiling));
+        Self::stored(csr, geometry, storage)
+    }
+
+    fn stored(csr: &Csr, geometry: &ConvGeometry, storage: Storage) -> Result<Self, KernelError> {
         Ok(Self {
             geometry: *geometry,
             isa: Isa::from_env()?,

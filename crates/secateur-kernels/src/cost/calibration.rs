@@ -1,18 +1,18 @@
 //! The rates of this machine, measured.
 
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::Duration;
 
 use super::{CostModel, PATTERNS, Rate, STRIP, count_strips, vector_at_a_time};
 use crate::csr::Csr;
-use crate::epilogue::Epilogue;
+use crate::dense;
 use crate::error::KernelError;
 use crate::format::Format;
 use crate::isa::Isa;
 use crate::matrix::SparseMatrix;
-use crate::scratch::Scratch;
+use crate::trial::{Trial, least_seconds};
 
-/// Times that a calibration runs each product, twice in a row.
+/// Rounds of a calibration.
 const ROUNDS: usize = 8;
 
 impl CostModel {
@@ -42,7 +42,7 @@ impl CostModel {
         let few = sample([m, k], 0.94);
         let many = sample([m, k], 0.5);
         let batch = 4 * isa.lanes();
-        let runs = [
+        let mut runs = vec![
             (Format::Dense, batch),
             (Format::Csr, batch),
             (Format::Panels, batch),
@@ -53,37 +53,37 @@ impl CostModel {
             (Format::Lookup, 1),
             (Format::Bitmap, 1),
         ];
+        if dense::few(isa) > 1 {
+            runs.push((Format::Dense, dense::few(isa).min(8)));
+        }
         let sparse = sample_n_of_m([m, k], 1, 8);
         let half = sample_n_of_m([m, k], 2, 4);
         let [_, _, _, two_of_four, _] = PATTERNS;
+        let pack = |csr, format| SparseMatrix::pack_as(csr, format)?.with_isa(isa);
         let mut trials = vec![
-            Trial::new(&sparse, PATTERNS[0], isa, batch)?,
-            Trial::new(&half, two_of_four, isa, batch)?,
+            Trial::new(pack(&sparse, PATTERNS[0])?, batch),
+            Trial::new(pack(&half, two_of_four)?, batch),
         ];
-        for (format, n) in runs {
-            trials.push(Trial::new(&few, format, isa, n)?);
-            trials.push(Trial::new(&many, format, isa, n)?);
-        }
-        // In turns, so that a busy spell of the machine does not fall on one format alone.
-        for _ in 0..ROUNDS {
-            for trial in &mut trials {
-                trial.run()?;
+        for &(format, n) in &runs {
+            for csr in [&few, &many] {
+                trials.push(Trial::new(pack(csr, format)?, n));
             }
         }
-        let (patterns, trials) = trials.split_at(2);
-        let equation = |format, csr: &Csr, trial: &Trial| {
+        let seconds = least_seconds(&mut trials, ROUNDS, Duration::MAX, Trial::run)?;
+        let (patterns, pairs) = seconds.split_at(2);
+        let equation = |format, csr: &Csr, seconds: f64| {
             let (weights, visits) = model.work(format, [m, k], csr.nnz(), 0, batch);
-            (weights, visits, trial.least * 1e9)
+            (weights, visits, seconds * 1e9)
         };
-        let sparse = equation(PATTERNS[0], &sparse, &patterns[0]);
-        let half = equation(two_of_four, &half, &patterns[1]);
-        let pairs = solve(sparse, half, model.pairs, 0.0);
-        for ((format, n), pair) in runs.into_iter().zip(trials.chunks_exact(2)) {
-            let equation = |csr: &Csr, trial: &Trial| {
+        let sparse = equation(PATTERNS[0], &sparse, patterns[0]);
+        let half = equation(two_of_four, &half, patterns[1]);
+        let n_of_m = solve(sparse, half, model.pairs, 0.0);
+        for ((format, n), pair) in runs.into_iter().zip(pairs.chunks_exact(2)) {
+            let equation = |csr: &Csr, seconds: f64| {
                 let (weights, visits) = model.work(format, [m, k], csr.nnz(), count_strips(csr), n);
-                (weights, visits, trial.least * 1e9)
+                (weights, visits, seconds * 1e9)
             };
-            let (few, many) = (equation(&few, &pair[0]), equation(&many, &pair[1]));
+            let (few, many) = (equation(&few, pair[0]), equation(&many, pair[1]));
             // A sparse weight costs at least the multiply-add of a dense one.
             let floor = match format {
                 Format::Dense | Format::Bitmap => 0.0,
@@ -93,8 +93,8 @@ impl CostModel {
             *rate = solve(few, many, *rate, floor);
         }
         model.pairs = Rate {
-            weight: pairs.weight.max(model.dense.weight),
-            ..pairs
+            weight: n_of_m.weight.max(model.dense.weight),
+            ..n_of_m
         };
         Ok(model)
     }
@@ -104,6 +104,7 @@ impl CostModel {
         match format {
             Format::Dense if vector => &mut self.dense_vector,
             Format::Csr if vector => &mut self.csr_vector,
+            Format::Dense if self.takes_few(format, n) => &mut self.dense_few,
             Format::Dense => &mut self.dense,
             Format::Csr => &mut self.csr,
             Format::Panels => &mut self.panels,
@@ -182,41 +183,4 @@ fn sampled([m, k]: [usize; 2], mut keep: impl FnMut(usize, usize) -> bool) -> Cs
     }
     let values = vec![0.5; indices.len()];
     Csr::from_parts([m, k], starts, indices, values)
-}
-
-/// A product that is timed several times.
-struct Trial {
-    packed: SparseMatrix,
-    n: usize,
-    x: Vec<f32>,
-    y: Vec<f32>,
-    scratch: Scratch,
-    /// Least seconds so far.
-    least: f64,
-}
-
-impl Trial {
-    fn new(csr: &Csr, format: Format, isa: Isa, n: usize) -> Result<Self, KernelError> {
-        let [m, k] = csr.shape();
-        Ok(Self {
-            packed: SparseMatrix::pack_as(csr, format)?.with_isa(isa)?,
-            n,
-            x: vec![0.5; k * n],
-            y: vec![0.0; m * n],
-            scratch: Scratch::new(),
-            least: f64::INFINITY,
-        })
-    }
-
-    fn run(&mut self) -> Result<(), KernelError> {
-        // Once to bring the matrix into the caches that it fits.
-        for _ in 0..2 {
-            let start = Instant::now();
-            let none = Epilogue::none();
-            self.packed
-                .matmul(&self.x, self.n, &mut self.y, none, &mut self.scratch)?;
-            self.least = self.least.min(start.elapsed().as_secs_f64());
-        }
-        Ok(())
-    }
 }

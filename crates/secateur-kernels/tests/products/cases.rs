@@ -92,7 +92,7 @@ pub fn columns() -> impl Strategy<Value = usize> {
     }
     prop_oneof![
         Just(1),
-        Just(3),
+        2_usize..=16,
         Just(17),
         Just(63),
         Just(64),
