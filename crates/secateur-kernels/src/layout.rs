@@ -6,7 +6,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use crate::epilogue::Epilogue;
+use crate::epilogue::{Activation, Epilogue};
 use crate::transpose::{transpose, transpose_raw};
 use crate::vector::{load, store};
 
@@ -154,12 +154,19 @@ pub(crate) unsafe fn finish_band<S: Simd>(
             }
         }
         Layout::BatchMajor => {
-            if !epilogue.is_identity() {
+            // With a residual, which lies as Y does, only the bias comes before the turn.
+            let residual = epilogue.residual_values();
+            let before = match (residual, epilogue.bias_values()) {
+                (None, _) => *epilogue,
+                (Some(_), Some(bias)) => Epilogue::bias(bias),
+                (Some(_), None) => Epilogue::none(),
+            };
+            if !before.is_identity() {
                 for row in 0..rows {
                     let sum = sums.wrapping_add(row * stride);
-                    // Without the residual, whose layout is the other one.
+                    let bias = before.bias_of(first + row);
                     // SAFETY: in place over `count` sums of the row.
-                    unsafe { activate_row(simd, sum, columns, first + row, m, epilogue) };
+                    unsafe { finish_plain(simd, sum, sum, columns.count, bias, &before) };
                 }
             }
             for column in 0..columns.count.div_ceil(16) {
@@ -173,45 +180,44 @@ pub(crate) unsafe fn finish_band<S: Simd>(
                     transpose_raw(simd, sums.add(from), stride, [rows, count], y.add(at), m);
                 }
             }
+            if let Some(residual) = residual {
+                for column in 0..columns.count {
+                    let at = (columns.start + column) * m + first;
+                    // SAFETY: `rows` floats of one sample, written just now and ours alone.
+                    unsafe {
+                        let y = y.add(at);
+                        add_residual(
+                            simd,
+                            y,
+                            &residual[at..at + rows],
+                            epilogue.activation_kind(),
+                        );
+                    }
+                }
+            }
         }
     }
 }
 
+/// `y = activation(y + residual)`.
+///
 /// # Safety
 ///
-/// `sum` holds `columns.count` floats.
+/// `y` holds as many floats as `residual`.
 #[inline(always)]
-unsafe fn activate_row<S: Simd>(
-    simd: S,
-    sum: *mut f32,
-    columns: Columns,
-    row: usize,
-    m: usize,
-    epilogue: &Epilogue<'_>,
-) {
-    let activation = epilogue.activation_kind();
-    if let Some(residual) = epilogue.residual_values() {
-        for column in 0..columns.count {
-            let at = (columns.start + column) * m + row;
-            // SAFETY: within the row's sums.
-            unsafe {
-                let v = *sum.add(column) + epilogue.bias_of(row) + residual[at];
-                *sum.add(column) = activation.of(v);
-            }
+unsafe fn add_residual<S: Simd>(simd: S, y: *mut f32, residual: &[f32], activation: Activation) {
+    let whole = residual.len() / S::F32_LANES * S::F32_LANES;
+    for at in (0..whole).step_by(S::F32_LANES) {
+        // SAFETY: a whole vector lies within both from `at`.
+        unsafe {
+            let v = simd.add_f32s(load::<S>(y.add(at)), load::<S>(residual.as_ptr().add(at)));
+            store::<S>(y.add(at), activation.of_vector(simd, v));
         }
-        return;
     }
-    // SAFETY: the caller's promise, read and written in place.
-    unsafe {
-        finish_plain(
-            simd,
-            sum,
-            sum,
-            columns.count,
-            epilogue.bias_of(row),
-            epilogue,
-        )
-    };
+    for (at, residual) in residual.iter().enumerate().skip(whole) {
+        // SAFETY: within both.
+        unsafe { *y.add(at) = activation.of(*y.add(at) + residual) };
+    }
 }
 
 /// # Safety
@@ -238,19 +244,18 @@ unsafe fn finish_row<S: Simd>(
         return;
     }
     let bias = epilogue.bias_of(row);
-    if let Some(residual) = epilogue.residual_values() {
-        let activation = epilogue.activation_kind();
-        for column in 0..count {
-            // SAFETY: within the row.
-            unsafe {
-                let v = *sum.add(column) + bias + residual[at + column];
-                *out.add(column) = activation.of(v);
-            }
-        }
+    let Some(residual) = epilogue.residual_values() else {
+        // SAFETY: the caller's promise.
+        unsafe { finish_plain(simd, sum, out, count, bias, epilogue) };
         return;
+    };
+    let plain = Epilogue::none();
+    // SAFETY: the caller's promise, and then in place.
+    unsafe {
+        finish_plain(simd, sum, out, count, bias, &plain);
+        let residual = &residual[at..at + count];
+        add_residual(simd, out, residual, epilogue.activation_kind());
     }
-    // SAFETY: the caller's promise.
-    unsafe { finish_plain(simd, sum, out, count, bias, epilogue) };
 }
 
 /// `out = activation(sum + bias)` over one row.

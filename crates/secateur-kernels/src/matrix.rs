@@ -252,6 +252,24 @@ impl SparseMatrix {
         epilogue: &Epilogue<'_>,
         scratch: &mut Scratch,
     ) -> Result<(), KernelError> {
+        self.multiply_between(x, n, [layout; 2], y, epilogue, scratch)
+    }
+
+    /// The same with X and Y in layouts of their own, X's first: Y can lie as the next product
+    /// reads it fastest, which is [`Layout::FeatureMajor`]. A residual lies as Y does.
+    ///
+    /// # Errors
+    ///
+    /// Where a length does not fit the shape.
+    pub fn multiply_between(
+        &self,
+        x: &[f32],
+        n: usize,
+        layouts: [Layout; 2],
+        y: &mut [f32],
+        epilogue: &Epilogue<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<(), KernelError> {
         let [m, k] = self.shape;
         let inputs = checked_product(k, n, "k x n")?;
         let outputs = checked_product(m, n, "m x n")?;
@@ -267,12 +285,16 @@ impl SparseMatrix {
             return Ok(());
         }
         // With one column both layouts are the same memory.
-        let layout = if n == 1 { Layout::FeatureMajor } else { layout };
+        let layouts = if n == 1 {
+            [Layout::FeatureMajor; 2]
+        } else {
+            layouts
+        };
         let values = &self.values;
         macro_rules! call {
             ($how:ident, $packed:expr) => {
                 $how::multiply(
-                    $packed, values, self.isa, x, n, layout, y, epilogue, scratch,
+                    $packed, values, self.isa, x, n, layouts, y, epilogue, scratch,
                 )
             };
         }

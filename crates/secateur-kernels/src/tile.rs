@@ -147,7 +147,7 @@ pub(crate) fn multiply<P: TileProduct>(
     isa: Isa,
     x: &[f32],
     n: usize,
-    layout: Layout,
+    [from, to]: [Layout; 2],
     y: &mut [f32],
     epilogue: &Epilogue<'_>,
     scratch: &mut Scratch,
@@ -175,7 +175,8 @@ pub(crate) fn multiply<P: TileProduct>(
         isa,
         x,
         n,
-        layout,
+        from,
+        to,
         y: SharedMut::new(y),
         epilogue,
         tiling,
@@ -281,7 +282,8 @@ struct Call<'a, P> {
     isa: Isa,
     x: &'a [f32],
     n: usize,
-    layout: Layout,
+    from: Layout,
+    to: Layout,
     y: SharedMut,
     epilogue: &'a Epilogue<'a>,
     tiling: Tiling,
@@ -290,7 +292,7 @@ struct Call<'a, P> {
 impl<P: TileProduct> Call<'_, P> {
     /// Whether X itself is the one tile, as it stands.
     fn direct(&self, tile: usize, panel: Option<usize>) -> bool {
-        self.layout == Layout::FeatureMajor
+        self.from == Layout::FeatureMajor
             && panel.is_none()
             && self.tiling.width(tile) == self.n
             && self.x.as_ptr().addr().is_multiple_of(64)
@@ -315,7 +317,7 @@ impl<P: TileProduct> Call<'_, P> {
         self.isa.dispatch(PackTile {
             x: self.x,
             k: self.product.bands().shape()[1],
-            layout: self.layout,
+            layout: self.from,
             columns: self.tiling.columns(tile),
             panel,
             width: self.tiling.width(tile),
@@ -349,7 +351,7 @@ impl<P: TileProduct> Call<'_, P> {
             .get()
             .wrapping_add(rows.start * self.n + columns.start);
         let carry = sums.get();
-        let straight = self.layout == Layout::FeatureMajor && columns.count == width;
+        let straight = self.to == Layout::FeatureMajor && columns.count == width;
         let (out, stride) = if straight {
             (own, self.n)
         } else {
@@ -369,7 +371,7 @@ impl<P: TileProduct> Call<'_, P> {
             target: Target {
                 y: self.y.get(),
                 m: self.product.bands().shape()[0],
-                layout: self.layout,
+                layout: self.to,
                 columns,
                 first: rows.start,
                 rows: rows.len(),

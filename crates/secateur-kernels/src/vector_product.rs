@@ -61,7 +61,7 @@ pub(crate) fn multiply<P: VectorProduct>(
     isa: Isa,
     x: &[f32],
     n: usize,
-    layout: Layout,
+    [from, to]: [Layout; 2],
     y: &mut [f32],
     epilogue: &Epilogue<'_>,
     scratch: &mut Scratch,
@@ -77,7 +77,8 @@ pub(crate) fn multiply<P: VectorProduct>(
     } = scratch;
     let at_once = product.columns_at_once().min(n);
     let prepared_len = product.prepared_len().next_multiple_of(16);
-    let contiguous = n == 1 || layout == Layout::BatchMajor;
+    let contiguous = n == 1 || from == Layout::BatchMajor;
+    let together = n == 1 || to == Layout::BatchMajor;
     let input = input.floats(prepared_len + if contiguous { 0 } else { at_once * k });
     let (prepared, copies) = input.split_at_mut(prepared_len);
     // Each band begins a block of its own, so that rounding up cannot reach into the next.
@@ -133,8 +134,8 @@ pub(crate) fn multiply<P: VectorProduct>(
                     sums,
                     rows: bands.rows(band),
                     y,
-                    at: |row| position(layout, row, column, m, n),
-                    together: contiguous,
+                    at: |row| position(to, row, column, m, n),
+                    together,
                     epilogue,
                 });
             }

@@ -24,6 +24,7 @@ mod recognise;
 mod rows;
 mod state;
 mod strided;
+mod turns;
 mod weight;
 
 pub use config::EngineConfig;
@@ -37,7 +38,7 @@ use std::sync::{Mutex, PoisonError};
 use burn::module::Module;
 use burn::tensor::{DType, TensorData};
 use secateur_graph::GraphTensors;
-use secateur_kernels::{Scratch, Threads};
+use secateur_kernels::{Isa, Scratch, Threads};
 
 use crate::error::SparseError;
 use layer::Layer;
@@ -70,6 +71,7 @@ use state::State;
 pub struct SparseEngine {
     plan: Plan,
     layers: Vec<Layer>,
+    isa: Isa,
     threads: usize,
     pool: Option<rayon::ThreadPool>,
     states: Mutex<Vec<State>>,
@@ -111,6 +113,10 @@ impl SparseEngine {
         Ok(Self {
             plan,
             layers,
+            isa: Isa::from_env().map_err(|source| SparseError::Kernel {
+                what: "the instruction set".into(),
+                source,
+            })?,
             threads,
             pool,
             states: Mutex::new(Vec::new()),
@@ -374,7 +380,7 @@ impl SparseEngine {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .pop()
-            .unwrap_or_else(|| State::new(self.scratch()));
+            .unwrap_or_else(|| State::new(self.scratch(), self.isa));
         let result = state
             .lay_out(&self.plan, further)
             .and_then(|()| match &self.pool {

@@ -42,6 +42,40 @@ proptest! {
     }
 
     #[test]
+    fn operands_may_lie_differently(
+        m in size(), k in size(), n in columns(), density in 0.0..1.0_f64, seed in any::<u64>(),
+    ) {
+        let csr = weights(seed, [m, k], density);
+        let turned = |values: &[f32], rows: usize, columns: usize| -> Vec<f32> {
+            let places = (0..columns).flat_map(|c| (0..rows).map(move |r| r * columns + c));
+            places.map(|place| values[place]).collect()
+        };
+        let x = activations(seed, k * n);
+        let residual = activations(seed + 1, m * n);
+        let bias = activations(seed + 2, m);
+        let (x_turned, residual_turned) = (turned(&x, k, n), turned(&residual, m, n));
+        for format in formats() {
+            let packed = SparseMatrix::pack_as(&csr, format).unwrap();
+            let run = |x: &[f32], residual: &[f32], layouts| {
+                let mut y = vec![f32::NAN; m * n];
+                let epilogue = Epilogue::bias(&bias).residual(residual).relu();
+                let mut scratch = Scratch::new();
+                packed.multiply_between(x, n, layouts, &mut y, &epilogue, &mut scratch).unwrap();
+                y
+            };
+            use Layout::{BatchMajor, FeatureMajor};
+            let expected = run(&x, &residual, [FeatureMajor, FeatureMajor]);
+            let y = run(&x_turned, &residual, [BatchMajor, FeatureMajor]);
+            prop_assert_eq!(&y, &expected, "{} {} {} {}", format, m, k, n);
+            let expected = turned(&expected, m, n);
+            for (x, from) in [(&x, FeatureMajor), (&x_turned, BatchMajor)] {
+                let y = run(x, &residual_turned, [from, BatchMajor]);
+                prop_assert_eq!(&y, &expected, "{} {} {} {}", format, m, k, n);
+            }
+        }
+    }
+
+    #[test]
     fn new_values_in_the_same_places(m in size(), k in size(), density in 0.0..1.0_f64, seed in any::<u64>()) {
         let csr = weights(seed, [m, k], density);
         let mut new = csr.clone();

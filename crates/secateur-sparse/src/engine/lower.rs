@@ -9,7 +9,7 @@ use secateur_graph::{ConvOptions, ModelGraph, OpId, OpKind, Operation, ValueId};
 use super::batch::Sizes;
 use super::plan::{Buffer, BufferId, Home, Part, Plan, Port, Step, Tail, Tensor};
 use super::weight::{ConvWindows, Use, Weight};
-use super::{constants, recognise};
+use super::{constants, recognise, turns};
 use crate::error::SparseError;
 
 /// The steps of an engine and the weights they use.
@@ -269,8 +269,13 @@ impl<'a> Lowering<'a> {
         let Some(&first) = operation.inputs.first() else {
             return false;
         };
-        let at_hand = self.native.contains_key(&first);
-        if !at_hand || operation.outputs.len() != 1 || !self.is_f32(operation.outputs[0]) {
+        // A softmax is worth handing over for: Burn's takes several times as long.
+        let at_hand = self.native.contains_key(&first) || is_softmax(operation);
+        if !at_hand
+            || self.constants.contains_key(&first)
+            || operation.outputs.len() != 1
+            || !self.is_f32(operation.outputs[0])
+        {
             return false;
         }
         if operation.kind == OpKind::Reshape {
@@ -445,6 +450,7 @@ impl<'a> Lowering<'a> {
         self.plan.buffers.push(Buffer {
             shape: self.sizes.shape(value),
             home,
+            feature_major: false,
         });
         self.native.insert(value, buffer);
         self.sole.insert(value, self.uses[value.0] == 1);
@@ -544,11 +550,16 @@ impl<'a> Lowering<'a> {
         }
         self.plan.steps = self.steps.into_iter().flatten().collect();
         forget(&mut self.plan);
+        turns::spare(&mut self.plan);
         Ok(Lowered {
             plan: self.plan,
             weights: self.weights,
         })
     }
+}
+
+fn is_softmax(operation: &Operation) -> bool {
+    matches!(&operation.kind, OpKind::Along { name, .. } if name == "Softmax")
 }
 
 /// Has Burn forget each tensor after the last step that needs it.

@@ -38,6 +38,9 @@ pub(crate) enum Home {
 pub(crate) struct Buffer {
     pub(crate) shape: Vec<Size>,
     pub(crate) home: Home,
+    /// Whether it is written and read by products alone, which then lay it out with one row a
+    /// feature: so they need not turn it.
+    pub(crate) feature_major: bool,
 }
 
 /// A place in [`Plan::buffers`].

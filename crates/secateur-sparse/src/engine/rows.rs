@@ -1,28 +1,5 @@
 //! Operations along the last dimension.
 
-/// The softmax of each row of `width`, or its logarithm; in place.
-pub(crate) fn softmax(y: &mut [f32], width: usize, log: bool) {
-    if width == 0 {
-        return;
-    }
-    for row in y.chunks_exact_mut(width) {
-        let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        if log {
-            let sum: f32 = row.iter().map(|&v| (v - largest).exp()).sum();
-            let shift = largest + sum.ln();
-            row.iter_mut().for_each(|v| *v -= shift);
-        } else {
-            let mut sum = 0.0;
-            for v in row.iter_mut() {
-                *v = (*v - largest).exp();
-                sum += *v;
-            }
-            let factor = 1.0 / sum;
-            row.iter_mut().for_each(|v| *v *= factor);
-        }
-    }
-}
-
 /// Each row of `scale.len()` less its mean, over its standard deviation, scaled and shifted; in
 /// place (Ba, Kiros and Hinton 2016, equation 3).
 pub(crate) fn layer_norm(y: &mut [f32], scale: &[f32], shift: Option<&[f32]>, epsilon: f32) {

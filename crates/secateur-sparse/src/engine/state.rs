@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use secateur_kernels::{Epilogue, Scratch};
+use secateur_kernels::{Epilogue, Isa, Layout, Scratch, softmax};
 
 use super::burn_side::BurnSide;
 use super::layer::{Layer, Packed};
@@ -21,17 +21,19 @@ pub(crate) struct State {
     shapes: Vec<Vec<usize>>,
     memory: Vec<f32>,
     scratch: Scratch,
+    isa: Isa,
     burn: Option<BurnSide>,
 }
 
 impl State {
-    pub(crate) fn new(scratch: Scratch) -> Self {
+    pub(crate) fn new(scratch: Scratch, isa: Isa) -> Self {
         Self {
             further: None,
             places: Places::default(),
             shapes: Vec::new(),
             memory: Vec::new(),
             scratch,
+            isa,
             burn: None,
         }
     }
@@ -121,9 +123,13 @@ impl State {
             } => {
                 let layer = &layers[*weight];
                 if let Packed::Matrix(matrix) = &layer.packed {
+                    let from_buffer = x;
                     let x = from.get(*x);
                     let columns = x.len() / layer.shape[1].max(1);
-                    let done = matrix.linear(x, columns, y, from.tail(tail), &mut self.scratch);
+                    let layouts = [lie_of(plan, *from_buffer), lie_of(plan, written)];
+                    let tail = from.tail(tail);
+                    let scratch = &mut self.scratch;
+                    let done = matrix.multiply_between(x, columns, layouts, y, &tail, scratch);
                     done.map_err(|source| layer.failed(source))?;
                 }
             }
@@ -183,7 +189,8 @@ impl State {
             }
             Step::Softmax { log, x, .. } => {
                 from.copy(*x, y);
-                rows::softmax(y, shape(*x).last().copied().unwrap_or(1), *log);
+                let width = shape(*x).last().copied().unwrap_or(1);
+                softmax(self.isa, y, width, *log);
             }
             Step::LayerNorm {
                 x,
@@ -228,6 +235,19 @@ fn owner(plan: &Plan, buffer: BufferId) -> Home {
     match plan.buffers[buffer].home {
         Home::Alias(of) => plan.buffers[of].home,
         home => home,
+    }
+}
+
+/// How the elements of a buffer lie, as the rows of a product's operand.
+fn lie_of(plan: &Plan, buffer: BufferId) -> Layout {
+    let owner = match plan.buffers[buffer].home {
+        Home::Alias(of) => of,
+        Home::Input(_) | Home::Memory => buffer,
+    };
+    if plan.buffers[owner].feature_major {
+        Layout::FeatureMajor
+    } else {
+        Layout::BatchMajor
     }
 }
 
