@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use secateur::prelude::PruneError;
+use secateur::sparse::SparseError;
 
 /// The result of every fallible call of the examples.
 pub type Result<T> = std::result::Result<T, ExampleError>;
@@ -83,6 +84,10 @@ pub enum ExampleError {
         /// Burn's message.
         why: burn::store::RecordError,
     },
+
+    /// A model could not be compiled or run.
+    #[error(transparent)]
+    Sparse(#[from] SparseError),
 
     /// The operating system gave no more threads.
     #[error("cannot start a thread: {0}; end other programs")]

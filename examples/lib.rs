@@ -7,6 +7,7 @@ pub mod data;
 pub mod error;
 pub mod nets;
 pub mod random;
+pub mod speed;
 pub mod training;
 
 pub use error::{ExampleError, Result};

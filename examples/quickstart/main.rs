@@ -3,6 +3,7 @@
 //!
 //! `cargo run --release --example quickstart`
 
+mod compiled;
 mod curve;
 mod outcome;
 mod paired_test;
@@ -73,9 +74,11 @@ fn run() -> Result<Screen> {
     let folder = Path::new("target/quickstart");
     let dense_file = dense.student.save(folder, "dense")?;
     let pruned_file = pruning::save(&pruned.student, folder)?;
+    let (engine_file, speed) = compiled::compile(&pruned.student, data, folder)?;
     Screen::new(
         [dense, pruned, random],
-        [dense_file, pruned_file],
+        [dense_file, pruned_file, engine_file],
+        speed,
         start.elapsed(),
     )
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use secateur_examples::nets::LayerWeights;
+use secateur_examples::speed::Speed;
 use secateur_examples::{ExampleError, Result};
 
 use crate::curve::sparkline;
@@ -16,20 +17,27 @@ use crate::pruning::Plan;
 #[derive(Debug)]
 pub(crate) struct Screen {
     outcomes: [Outcome; 3],
-    /// The dense and the pruned net.
-    files: [(PathBuf, u64); 2],
+    /// The dense net, the pruned one, and the pruned one compiled.
+    files: [(PathBuf, u64); 3],
+    speed: Speed,
     took: Duration,
 }
 
 impl Screen {
-    pub(crate) fn new(outcomes: [Outcome; 3], files: [PathBuf; 2], took: Duration) -> Result<Self> {
-        let [dense, pruned] = files.map(|file| {
+    pub(crate) fn new(
+        outcomes: [Outcome; 3],
+        files: [PathBuf; 3],
+        speed: Speed,
+        took: Duration,
+    ) -> Result<Self> {
+        let [dense, pruned, engine] = files.map(|file| {
             let meta = std::fs::metadata(&file).map_err(ExampleError::io("look at", &file))?;
             Ok::<_, ExampleError>((file, meta.len()))
         });
         Ok(Self {
             outcomes,
-            files: [dense?, pruned?],
+            files: [dense?, pruned?, engine?],
+            speed,
             took,
         })
     }
@@ -67,7 +75,8 @@ impl fmt::Display for Screen {
             f,
             "\nNext\n  \
              cargo run --release --example lenet_mnist -- --help   methods of the literature, full MNIST\n  \
-             cargo run --release --example custom_scorer           a rule of your own for what goes\n\
+             cargo run --release --example custom_scorer           a rule of your own for what goes\n  \
+             cargo run --release --example sparse_inference        what the engine does, layer by layer\n\
              \n({:.0} seconds)",
             self.took.as_secs_f64()
         )
@@ -97,8 +106,8 @@ impl Screen {
     }
 
     fn files(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [(dense, before), (pruned, after)] = &self.files;
-        let share = 100.0 * *after as f64 / (*before).max(1) as f64;
+        let [(dense, before), (pruned, after), (engine, compiled)] = &self.files;
+        let share = |bytes: u64| 100.0 * bytes as f64 / (*before).max(1) as f64;
         writeln!(f, "\nFiles")?;
         writeln!(
             f,
@@ -108,9 +117,27 @@ impl Screen {
         )?;
         writeln!(
             f,
-            "  pruned  {:>8.1} kB  {}  ({share:.0} %)",
+            "  pruned  {:>8.1} kB  {}  ({:.0} %)",
             kilobytes(*after),
-            pruned.display()
+            pruned.display(),
+            share(*after)
+        )?;
+        writeln!(
+            f,
+            "  engine  {:>8.1} kB  {}  ({:.0} %)",
+            kilobytes(*compiled),
+            engine.display(),
+            share(*compiled)
+        )?;
+        let Speed {
+            burn,
+            engine: compiled,
+        } = self.speed;
+        writeln!(
+            f,
+            "\nOne image takes {burn:.0} us in Burn, which multiplies the zeros as well, and \
+             {compiled:.0} us in the engine: {:.1} times as fast.",
+            self.speed.ratio()
         )
     }
 }

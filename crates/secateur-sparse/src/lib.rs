@@ -4,6 +4,8 @@
 
 pub mod engine;
 mod error;
+mod estimate;
 
 pub use engine::{EngineConfig, EngineOutput, Explanation, SparseEngine};
 pub use error::SparseError;
+pub use estimate::{Estimate, LayerEstimate, Prediction, estimate};

@@ -117,6 +117,14 @@ impl Layer {
         }
     }
 
+    /// Weights that are not zero.
+    pub(crate) fn nnz(&self) -> usize {
+        match &self.packed {
+            Packed::Matrix(matrix) => matrix.nnz(),
+            Packed::Conv(conv) => conv.nnz(),
+        }
+    }
+
     /// Share of zeros.
     pub(crate) fn sparsity(&self) -> f64 {
         match &self.packed {

@@ -23,6 +23,23 @@ pub(crate) enum Use {
     },
 }
 
+impl Use {
+    /// How often each weight is multiplied in a run.
+    pub(crate) fn products(&self) -> usize {
+        match self {
+            Self::Product { columns } => *columns,
+            Self::Conv {
+                windows,
+                image,
+                batch,
+            } => {
+                let output = windows.geometry().output(*image).unwrap_or_default();
+                batch * output[0] * output[1]
+            }
+        }
+    }
+}
+
 /// The windows of a convolution in two dimensions; one of one dimension has a height of one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ConvWindows {
