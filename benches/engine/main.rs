@@ -155,7 +155,7 @@ fn measure(
 }
 
 fn compile(net: &Net, x: &Input, threads: usize) -> Result<SparseEngine> {
-    let config = EngineConfig::new().with_threads(threads);
+    let config = EngineConfig::new().with_threads(threads).measured();
     Ok(match x.clone() {
         Input::Rows(x) => config.compile(net, x, |net, x| net.forward(Input::Rows(x)))?,
         Input::Images(x) => config.compile(net, x, |net, x| net.forward(Input::Images(x)))?,

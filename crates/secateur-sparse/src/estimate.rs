@@ -6,7 +6,7 @@ use burn::module::Module;
 use secateur_core::pruner::Plan;
 use secateur_graph::{Cost, GraphTensors, ModelGraph};
 
-use crate::engine::layer::Layer;
+use crate::engine::layer::{Choosing, Layer};
 use crate::engine::lower::{Lowered, lower};
 use crate::engine::weight::Weight;
 use crate::error::SparseError;
@@ -130,7 +130,7 @@ fn layer(mut weight: Weight, plan: &Plan) -> Result<LayerEstimate, SparseError> 
 /// A weight as it would be packed, and from which sparsity on that pays.
 fn prediction(weight: &Weight) -> Result<(Prediction, Option<f64>), SparseError> {
     let products = weight.used.products();
-    let layer = Layer::pack(weight.clone(), None)?;
+    let layer = Layer::pack(weight.clone(), &Choosing::default())?;
     let prediction = Prediction {
         sparsity: layer.sparsity(),
         format: layer.format(),

@@ -6,7 +6,7 @@ use burn::module::Module;
 use secateur_graph::{GraphTensors, ModelGraph};
 use secateur_kernels::CostModel;
 
-use super::layer::Layer;
+use super::layer::{Choosing, Layer};
 use super::lower::{Lowered, lower};
 use super::{SparseEngine, file};
 use crate::error::SparseError;
@@ -15,7 +15,7 @@ use crate::error::SparseError;
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
     threads: usize,
-    model: Option<CostModel>,
+    choosing: Choosing,
 }
 
 impl Default for EngineConfig {
@@ -30,7 +30,7 @@ impl EngineConfig {
     pub fn new() -> Self {
         Self {
             threads: 1,
-            model: None,
+            choosing: Choosing::default(),
         }
     }
 
@@ -46,7 +46,16 @@ impl EngineConfig {
     /// every run.
     #[must_use]
     pub fn with_cost_model(mut self, model: CostModel) -> Self {
-        self.model = Some(model);
+        self.choosing.model = Some(model);
+        self
+    }
+
+    /// Chooses formats by trying those that the cost model thinks well of, and dense, on the
+    /// weights themselves: some hundredths of a second a layer, and the choice may differ from run
+    /// to run. For models that are compiled once and run often.
+    #[must_use]
+    pub fn measured(mut self) -> Self {
+        self.choosing.measured = true;
         self
     }
 
@@ -72,7 +81,7 @@ impl EngineConfig {
         let Lowered { plan, weights } = lower(&captured, larger.as_ref())?;
         let layers = weights
             .into_iter()
-            .map(|weight| Layer::pack(weight, self.model.as_ref()))
+            .map(|weight| Layer::pack(weight, &self.choosing))
             .collect::<Result<_, _>>()?;
         let engine = SparseEngine::new(plan, layers, self.threads)?;
         engine.try_out()?;
@@ -85,7 +94,7 @@ impl EngineConfig {
     ///
     /// As [`SparseEngine::load`].
     pub fn load(&self, path: impl AsRef<Path>) -> Result<SparseEngine, SparseError> {
-        let (plan, layers) = file::load(path.as_ref(), self.model.as_ref())?;
+        let (plan, layers) = file::load(path.as_ref(), &self.choosing)?;
         SparseEngine::new(plan, layers, self.threads)
     }
 }

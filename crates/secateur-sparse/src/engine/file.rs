@@ -7,11 +7,11 @@
 use std::io::Write;
 use std::path::Path;
 
-use secateur_kernels::{CostModel, Csr};
+use secateur_kernels::Csr;
 use serde::{Deserialize, Serialize};
 
 use super::SparseEngine;
-use super::layer::Layer;
+use super::layer::{Choosing, Layer};
 use super::plan::Plan;
 use super::weight::Use;
 use crate::error::SparseError;
@@ -106,10 +106,7 @@ pub(crate) fn save(engine: &SparseEngine, path: &Path) -> Result<(), SparseError
     Ok(())
 }
 
-pub(crate) fn load(
-    path: &Path,
-    model: Option<&CostModel>,
-) -> Result<(Plan, Vec<Layer>), SparseError> {
+pub(crate) fn load(path: &Path, choosing: &Choosing) -> Result<(Plan, Vec<Layer>), SparseError> {
     let wrong = |reason: String| SparseError::File {
         path: path.to_owned(),
         reason,
@@ -133,7 +130,7 @@ pub(crate) fn load(
         let StoredWeight {
             name, shape, used, ..
         } = weight;
-        let layer = Layer::pack_csr(name.clone(), shape, used, &csr, model)
+        let layer = Layer::pack_csr(name.clone(), shape, used, &csr, choosing)
             .map_err(|error| wrong(format!("{name} cannot be packed: {error}")))?;
         layers.push(layer);
     }

@@ -8,6 +8,30 @@ use secateur_kernels::{
 use super::weight::{Use, Weight};
 use crate::error::SparseError;
 
+/// What the choice of a format rests on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Choosing {
+    /// `None` for the model measured on this machine.
+    pub(crate) model: Option<CostModel>,
+    /// Whether formats are tried on the weights themselves.
+    pub(crate) measured: bool,
+}
+
+impl Choosing {
+    fn hint(&self, columns: usize) -> Hint {
+        let mut hint = Hint::batch(columns);
+        if let Some(model) = &self.model {
+            hint = hint.with_model(model.clone());
+        }
+        if self.measured { hint.measured() } else { hint }
+    }
+
+    fn conv_hint(&self, image: [usize; 2], batch: usize) -> ConvHint {
+        let hint = ConvHint::image(image).batch(batch);
+        if self.measured { hint.measured() } else { hint }
+    }
+}
+
 /// A packed weight.
 #[derive(Debug)]
 pub(crate) enum Packed {
@@ -32,12 +56,12 @@ pub(crate) struct Layer {
 
 impl Layer {
     /// Packs `weight` in the format that is predicted to be fastest, the dense product among them.
-    pub(crate) fn pack(weight: Weight, model: Option<&CostModel>) -> Result<Self, SparseError> {
+    pub(crate) fn pack(weight: Weight, choosing: &Choosing) -> Result<Self, SparseError> {
         let csr = weight.csr()?;
         let Weight {
             name, shape, used, ..
         } = weight;
-        Self::pack_csr(name.clone(), shape, used, &csr, model)
+        Self::pack_csr(name.clone(), shape, used, &csr, choosing)
             .map_err(|source| SparseError::Kernel { what: name, source })
     }
 
@@ -54,15 +78,11 @@ impl Layer {
         shape: [usize; 2],
         used: Use,
         csr: &Csr,
-        model: Option<&CostModel>,
+        choosing: &Choosing,
     ) -> Result<Self, KernelError> {
         match &used {
             Use::Product { columns } => {
-                let mut hint = Hint::batch(*columns);
-                if let Some(model) = model {
-                    hint = hint.with_model(model.clone());
-                }
-                let choice = hint.choose(csr)?;
+                let choice = choosing.hint(*columns).choose(csr)?;
                 Ok(Self {
                     name,
                     shape,
@@ -79,15 +99,17 @@ impl Layer {
                 batch,
             } => {
                 let geometry = windows.geometry();
-                let hint = ConvHint::image(*image).batch(*batch);
+                let hint = choosing.conv_hint(*image, *batch);
                 let choice = ConvChoice::of(csr, &geometry, &hint)?;
+                let plain = ConvHint::image(*image).batch(*batch);
                 let format = choice.format();
                 Ok(Self {
                     name,
                     shape,
-                    packed: Packed::Conv(SparseConv::pack_as(csr, &geometry, format, &hint)?),
-                    predicted: choice.seconds(format),
-                    dense: choice.seconds(ConvFormat::Dense),
+                    packed: Packed::Conv(SparseConv::pack_as(csr, &geometry, format, &plain)?),
+                    // The choice tells seconds an image.
+                    predicted: *batch as f64 * choice.seconds(format),
+                    dense: *batch as f64 * choice.seconds(ConvFormat::Dense),
                     break_even: None,
                     used,
                 })

@@ -132,6 +132,24 @@ fn outputs_that_are_inputs_or_constants() {
 }
 
 #[test]
+fn formats_can_be_tried_instead_of_predicted() {
+    let model = pruned(Residual::new(), 0.9).valid();
+    let x = random([2, 3, 16, 16]);
+    let config = EngineConfig::new().measured();
+    let engine = config
+        .compile(&model, x.clone(), Residual::forward)
+        .unwrap();
+    let y: Tensor<2> = engine.run(x.clone()).unwrap();
+    assert!(difference(y, model.forward(x)) < 1e-5);
+    for layer in engine.explain().unwrap().layers {
+        assert!(
+            layer.predicted <= layer.dense && layer.predicted > 0.0,
+            "{layer:?}"
+        );
+    }
+}
+
+#[test]
 fn threads_change_no_bit() {
     let model = pruned(Residual::new(), 0.8).valid();
     let example = random([4, 3, 16, 16]);
