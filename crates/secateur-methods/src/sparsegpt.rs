@@ -31,7 +31,8 @@ use sweep::Sweep;
 /// - each removed weight adds `-w / U_jj · U_jk` to the weights of its row in columns `k > j`.
 ///
 /// Under n:m a group is decided when its first column is reached, by the weights as they are then.
-/// Groups along `in` of a convolution are passed as groups.
+/// Groups along `in` of a convolution are passed as groups. Any pattern will do whose units lie
+/// within output rows.
 ///
 /// Compared are all weights of a block of columns; the paper's comparison within rows is not
 /// offered. An input that is always zero has no part in the error: its weights go first and
@@ -119,14 +120,20 @@ impl Selector for SparseGpt {
     fn select(&self, ctx: &SelectContext<'_>) -> Result<Selection, PruneError> {
         let keep = self.check(ctx)?;
         let columns = Columns::of(ctx, self.block)?;
-        let [_, input, kernel] = ctx.score.shape();
+        let [out, input, kernel] = ctx.score.shape();
         let features = input * kernel;
         let (moments, _) = ctx.score.accumulated(&InputGram)?;
         let standing = ctx.units.collapse(ctx.score.mask())?;
         if features == 0 || standing.count_ones() <= keep {
             return Ok(ctx.score.mask().clone().into());
         }
-        let groups = InputGram::groups(moments, features).max(1);
+        let groups = InputGram::groups(moments, features);
+        if groups == 0 || !out.is_multiple_of(groups) {
+            return Err(PruneError::custom(
+                ctx.score.path(),
+                "the second moments of its inputs are those of another layer; calibrate anew",
+            ));
+        }
         let factors = (0..groups)
             .map(|group| {
                 let at = |i: usize, j: usize| {

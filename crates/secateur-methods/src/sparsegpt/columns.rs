@@ -39,16 +39,18 @@ impl Columns {
                 let moved = ctx.units.members(first).map(|at| at + row * features);
                 ctx.units.members(unit).eq(moved)
             });
-        let within = (0..per_row).flat_map(|unit| ctx.units.members(unit));
-        if !alike || within.clone().any(|element| element >= features) {
+        let mut order: Vec<usize> = (0..per_row)
+            .flat_map(|unit| ctx.units.members(unit))
+            .collect();
+        if !alike || order.iter().any(|&element| element >= features) {
             return Err(PruneError::PatternMismatch {
                 path: ctx.score.path().into(),
                 pattern: ctx.pattern.to_string(),
                 why: "its units do not lie within single output rows".into(),
-                remedy: "SparseGPT takes `Unstructured`, or `NofM` along `in` or the kernel".into(),
+                remedy: "take a pattern within rows: `Unstructured`, `NofM` along `in`, `Kernel`"
+                    .into(),
             });
         }
-        let mut order: Vec<usize> = within.collect();
         let mut units: Vec<Range<usize>> = Vec::with_capacity(per_row);
         let mut blocks: Vec<Range<usize>> = Vec::new();
         for unit in 0..per_row {
