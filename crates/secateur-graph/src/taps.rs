@@ -116,9 +116,8 @@ impl<'a, B: BackendIr> Taps<'a, B> {
         pruner: &mut Pruner,
         batch: impl GraphTensors,
     ) -> Result<Vec<TensorData>, GraphError> {
-        let paths = self.layers.iter().map(|layer| layer.path.as_str());
-        let wanted: Vec<bool> = paths.map(|path| pruner.wants_flow(path)).collect();
-        self.run_some(batch, &wanted, |flow| {
+        let wanted = self.wanted(|path| pruner.wants_flow(path));
+        self.run_wanted(batch, &wanted, |flow| {
             pruner.observe_flow(flow);
         })
     }
@@ -134,11 +133,31 @@ impl<'a, B: BackendIr> Taps<'a, B> {
         batch: impl GraphTensors,
         observe: impl FnMut(&Flow<'_>),
     ) -> Result<Vec<TensorData>, GraphError> {
-        let all = vec![true; self.layers.len()];
-        self.run_some(batch, &all, observe)
+        self.run_where(batch, |_| true, observe)
     }
 
-    fn run_some(
+    /// As [`run`](Self::run), for the layers whose weight's path is `wanted`: what the others have
+    /// is not read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Runner::run`].
+    pub fn run_where(
+        &mut self,
+        batch: impl GraphTensors,
+        wanted: impl Fn(&str) -> bool,
+        observe: impl FnMut(&Flow<'_>),
+    ) -> Result<Vec<TensorData>, GraphError> {
+        let wanted = self.wanted(wanted);
+        self.run_wanted(batch, &wanted, observe)
+    }
+
+    fn wanted(&self, wanted: impl Fn(&str) -> bool) -> Vec<bool> {
+        let paths = self.layers.iter().map(|layer| layer.path.as_str());
+        paths.map(wanted).collect()
+    }
+
+    fn run_wanted(
         &mut self,
         batch: impl GraphTensors,
         wanted: &[bool],
