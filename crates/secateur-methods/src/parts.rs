@@ -78,6 +78,14 @@ mod tests {
             PrunerConfig::new().with_allocation(Lamp),
             PrunerConfig::new().with_allocation(Er),
         ];
+        let methods = methods.into_iter();
+        #[cfg(feature = "graph")]
+        let methods = methods.chain([
+            crate::apoz(0.5),
+            crate::apoz_threshold(1.0),
+            crate::wanda(0.5),
+            crate::sparse_gpt(0.5).with_selector(crate::SparseGpt::new().with_damping(0.02)),
+        ]);
         for config in methods {
             let saved = config.to_saved(&known_parts()).unwrap();
             let json = serde_json::to_string(&saved).unwrap();
