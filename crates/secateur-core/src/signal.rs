@@ -77,10 +77,12 @@ impl<'a> Observed<'a> {
     }
 }
 
-/// A quantity that is accumulated per parameter while the model trains.
+/// A quantity that is accumulated per parameter while the model trains, or while calibration batches
+/// flow through it.
 ///
-/// The core keeps one `f64` per element and a count of observations for each parameter, saves
-/// them with the pruner and hands them to scorers; a signal says how they change.
+/// The core keeps one `f64` per element (of flows as many as the signal wants) and a count of
+/// observations for each parameter, saves them with the pruner and hands them to scorers; a signal
+/// says how they change.
 ///
 /// ```
 /// use secateur_core::signal::{Observed, Signal};

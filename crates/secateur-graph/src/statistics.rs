@@ -136,7 +136,7 @@ impl Moments {
 ///
 /// Memory: a number of 8 bytes for each pair of features, `features · (features + 1) / 2` of them,
 /// however many rows are added: 1.3 MB for the 576 features of a 3x3 convolution of 64 channels,
-/// 67 MB for 4,096. While rows are added, twice as much again.
+/// 67 MB for 4,096. While [`add_rows`](Self::add_rows) runs, twice as much again and 512 rows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Gram {
     features: usize,

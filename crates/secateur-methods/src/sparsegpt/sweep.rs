@@ -136,14 +136,14 @@ impl<'a> Sweep<'a> {
                 self.decide(unit, &places);
                 next = starts.next();
             }
-            for row in (0..self.out).filter(|&row| !self.kept[row][place]) {
-                let factor = &self.factors[row * self.factors.len() / self.out];
-                let error = self.weights[(row, place)] / factor[(place, place)];
-                errors[(row, place - block.start)] = error;
-                for k in place + 1..block.end {
-                    self.weights[(row, k)] -= error * factor[(place, k)];
+            let column = errors.col_as_slice_mut(place - block.start);
+            for (row, error) in column.iter_mut().enumerate() {
+                if !self.kept[row][place] {
+                    let factor = &self.factors[self.group(row)];
+                    *error = self.weights[(row, place)] / factor[(place, place)];
                 }
             }
+            self.update_block(column, place, block.end);
         }
         self.update_rest(&errors, block);
     }
@@ -155,6 +155,21 @@ impl<'a> Sweep<'a> {
             if self.marked.get(row * per_row + unit) {
                 for place in self.lost(row, places.clone()) {
                     self.kept[row][place] = false;
+                }
+            }
+        }
+    }
+
+    /// The columns of the block right of `place` make up for the errors there.
+    fn update_block(&mut self, errors: &[f64], place: usize, end: usize) {
+        let rows = self.out / self.factors.len();
+        for k in place + 1..end {
+            let weights = self.weights.col_as_slice_mut(k).chunks_exact_mut(rows);
+            let groups = weights.zip(errors.chunks_exact(rows)).zip(self.factors);
+            for ((weights, errors), factor) in groups {
+                let share = factor[(place, k)];
+                for (weight, error) in weights.iter_mut().zip(errors) {
+                    *weight -= error * share;
                 }
             }
         }
