@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use secateur::graph::GraphError;
 use secateur::prelude::PruneError;
 use secateur::sparse::SparseError;
 
@@ -96,6 +97,10 @@ pub enum ExampleError {
     /// Secateur refused something.
     #[error(transparent)]
     Prune(#[from] PruneError),
+
+    /// A model could not be captured or run as a graph.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
 
     /// Burn's `Learner` ended on an error of its own.
     #[error("Burn stopped the training: {0}; mend that, then resume from the last checkpoint")]

@@ -11,6 +11,7 @@ mod bit_matrix;
 pub mod bits;
 pub mod error;
 pub mod files;
+pub mod flow;
 pub mod layers;
 pub mod magnitude;
 pub mod mask;

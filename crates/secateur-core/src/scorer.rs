@@ -109,23 +109,41 @@ impl<'a> ScoreContext<'a> {
     /// # Errors
     /// [`PruneError::MissingSignal`], with the call that feeds it, if it has observed nothing.
     pub fn signal(&self, signal: &dyn Signal) -> Result<Vec<f32>, PruneError> {
+        let (state, observations) = self.accumulated(signal)?;
+        Ok(signal.read(state, observations))
+    }
+
+    /// The state of `signal` for this parameter as it is kept, and how many observations it has
+    /// taken in: for signals whose state is not one number an element, a matrix of moments say.
+    ///
+    /// # Errors
+    /// As [`signal`](Self::signal).
+    pub fn accumulated(&self, signal: &dyn Signal) -> Result<(&'a [f64], u64), PruneError> {
         match self.signals.state(signal.name(), self.path()) {
-            Some(state) => Ok(signal.read(&state.sum, state.observations)),
+            Some(state) => Ok((&state.sum, state.observations)),
             None => Err(PruneError::MissingSignal {
                 path: self.path().into(),
                 scorer: self.scorer.into(),
                 signal: format!("the {}", signal.name()),
-                remedy: match signal.observes() {
-                    Observes::Batches => {
-                        "call `pruner.observe(&model, &grads)` after the backward pass".into()
-                    }
-                    Observes::Examples => {
-                        "call `pruner.observe_examples(&model, examples, loss)`; \
-                                           gradients of batches are not enough"
-                            .into()
-                    }
-                },
+                remedy: remedy(signal.observes()).into(),
             }),
+        }
+    }
+}
+
+/// What to call for a signal of this kind.
+fn remedy(observes: Observes) -> &'static str {
+    match observes {
+        Observes::Batches => "call `pruner.observe(&model, &grads)` after the backward pass",
+        Observes::Examples => {
+            "call `pruner.observe_examples(&model, examples, loss)`; gradients of batches are not \
+             enough"
+        }
+        Observes::Flows => {
+            "send calibration batches through the captured model by `Taps::observe(&mut pruner, \
+             batch)`; what no batch flows through, or has nothing of this kind (no activation \
+             behind it, not the weight of a linear layer or convolution), is left out by \
+             `with_skip`"
         }
     }
 }

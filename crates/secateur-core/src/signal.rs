@@ -4,7 +4,7 @@ use std::{cell::LazyCell, collections::BTreeMap, fmt::Debug, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::mask::Mask;
+use crate::{flow::Flow, mask::Mask};
 
 /// What a signal is fed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -14,6 +14,9 @@ pub enum Observes {
     /// Gradients of one example at a time, from `Pruner::observe_examples` alone. The square of a
     /// batch's gradient is not the mean of its examples' squares, so batches never feed it.
     Examples,
+    /// What calibration batches send through the layers, from `Pruner::observe_flow`, which the
+    /// taps of `secateur-graph` call. Gradients never feed it.
+    Flows,
 }
 
 /// One observation of one parameter. All slices are in view order `(out, in, kernel)`.
@@ -74,10 +77,12 @@ impl<'a> Observed<'a> {
     }
 }
 
-/// A quantity that is accumulated per parameter while the model trains.
+/// A quantity that is accumulated per parameter while the model trains, or while calibration batches
+/// flow through it.
 ///
-/// The core keeps one `f64` per element and a count of observations for each parameter, saves
-/// them with the pruner and hands them to scorers; a signal says how they change.
+/// The core keeps one `f64` per element (of flows as many as the signal wants) and a count of
+/// observations for each parameter, saves them with the pruner and hands them to scorers; a signal
+/// says how they change.
 ///
 /// ```
 /// use secateur_core::signal::{Observed, Signal};
@@ -118,8 +123,20 @@ pub trait Signal: Debug + Send + Sync {
         true
     }
 
-    /// Takes one observation into the state, which starts as zeros.
-    fn update(&self, state: &mut [f64], seen: &Observed<'_>);
+    /// Takes one observation into the state, which starts as zeros, one number an element.
+    ///
+    /// Signals that observe batches or examples implement it; for others nothing calls it.
+    fn update(&self, state: &mut [f64], seen: &Observed<'_>) {
+        let _ = (state, seen);
+    }
+
+    /// Takes what a batch sent through a layer into the state, which starts empty and is made as
+    /// long as the signal needs: it must not grow with the number of batches.
+    ///
+    /// Signals that observe flows implement it. A state left empty counts as nothing observed.
+    fn update_flow(&self, state: &mut Vec<f64>, flow: &Flow<'_>) {
+        let _ = (state, flow);
+    }
 
     /// The value that scorers see: the mean over the observations unless said otherwise.
     fn read(&self, state: &[f64], observations: u64) -> Vec<f32> {
@@ -230,10 +247,12 @@ impl SignalStore {
         }
     }
 
-    /// The signals fed by observations of this kind: single examples feed both kinds.
+    /// The signals fed by observations of this kind: gradients of single examples count as those of
+    /// batches, too.
     pub(crate) fn fed_by(&self, kind: Observes) -> Vec<Arc<dyn Signal>> {
         let feeds = |signal: &&Arc<dyn Signal>| {
-            kind == Observes::Examples || signal.observes() == Observes::Batches
+            let observes = signal.observes();
+            observes == kind || (kind == Observes::Examples && observes == Observes::Batches)
         };
         self.signals.iter().filter(feeds).cloned().collect()
     }
@@ -244,6 +263,17 @@ impl SignalStore {
         state.sum.resize(seen.gradient.len(), 0.0);
         signal.update(&mut state.sum, seen);
         state.observations += 1;
+    }
+
+    /// Feeds the flow through the layer of the parameter at `path`.
+    pub(crate) fn update_flow(&mut self, signal: &dyn Signal, path: &str, flow: &Flow<'_>) {
+        let key = (signal.name().to_string(), path.to_string());
+        let mut state = self.states.remove(&key).unwrap_or_default();
+        signal.update_flow(&mut state.sum, flow);
+        state.observations += 1;
+        if !state.sum.is_empty() {
+            self.states.insert(key, state);
+        }
     }
 
     pub(crate) fn state(&self, signal: &str, path: &str) -> Option<&SignalState> {
@@ -307,5 +337,6 @@ mod tests {
         ]);
         assert_eq!(store.fed_by(Observes::Batches).len(), 1);
         assert_eq!(store.fed_by(Observes::Examples).len(), 2);
+        assert!(store.fed_by(Observes::Flows).is_empty());
     }
 }

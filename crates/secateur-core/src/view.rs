@@ -29,6 +29,17 @@ pub enum Layout {
     },
 }
 
+impl Layout {
+    /// The axis of the storage that counts inputs.
+    pub(crate) fn in_axis(self) -> usize {
+        match self {
+            Self::OutIn => 1,
+            Self::InOut { .. } => 0,
+            Self::Axes { input, .. } => input,
+        }
+    }
+}
+
 /// Most dimensions that a parameter can have in Burn.
 const MAX_RANK: usize = 8;
 

@@ -87,20 +87,30 @@ impl Features {
         output: &[usize],
         mut visit: impl FnMut(usize, &[f32]),
     ) {
-        let (&[batch, channels], image) = (&[input[0], input[1]], &input[2..]);
+        let (batch, channels, image) = (input[0], input[1], &input[2..]);
         let pixels: usize = image.iter().product();
         let taps: usize = kernel.iter().product();
-        let group_channels = channels / self.groups;
+        let group_channels = channels / self.groups.max(1);
+        // Which pixel each tap falls on is the same for every channel of every image.
+        let kernel: Vec<Vec<usize>> = Positions::new(kernel).collect();
+        let windows: Vec<usize> = Positions::new(output)
+            .flat_map(|position| {
+                let pixel = |tap: &Vec<usize>| pixel(options, image, &position, tap);
+                kernel
+                    .iter()
+                    .map(|tap| pixel(tap).unwrap_or(PADDING))
+                    .collect::<Vec<_>>()
+            })
+            .collect();
         let mut row = vec![0.0; self.features];
         for sample in 0..batch {
-            for position in Positions::new(output) {
+            for window in windows.chunks_exact(taps.max(1)) {
                 for group in 0..self.groups {
-                    for channel in 0..group_channels {
-                        let plane = (sample * channels + group * group_channels + channel) * pixels;
-                        let row = &mut row[channel * taps..(channel + 1) * taps];
-                        for (tap, value) in Positions::new(kernel).zip(row) {
-                            *value = pixel(options, image, &position, &tap)
-                                .map_or(0.0, |pixel| x[plane + pixel]);
+                    let first = sample * channels + group * group_channels;
+                    let planes = x[first * pixels..].chunks_exact(pixels.max(1));
+                    for (values, plane) in row.chunks_exact_mut(taps.max(1)).zip(planes) {
+                        for (value, &at) in values.iter_mut().zip(window) {
+                            *value = if at == PADDING { 0.0 } else { plane[at] };
                         }
                     }
                     visit(group, &row);
@@ -109,6 +119,9 @@ impl Features {
         }
     }
 }
+
+/// Stands for a pixel outside of the image.
+const PADDING: usize = usize::MAX;
 
 /// Index of the pixel that a tap of the window at `position` falls on; `None` in the padding.
 fn pixel(

@@ -3,7 +3,7 @@
 //! [`ModelGraph::capture`] records a model's forward pass without computing it and without a line
 //! changed in the model: each operation with its inputs, outputs and settings, each parameter
 //! bound to the operations that use it by path and role. [`Counts`] tells what it costs, dense and
-//! as pruned.
+//! as pruned. [`Taps`] run batches through it and show a pruner what flows through each layer.
 
 #![warn(missing_docs)]
 
@@ -16,7 +16,9 @@ mod graph;
 mod kind;
 mod parameters;
 mod run;
+mod signals;
 mod statistics;
+mod taps;
 mod tensors;
 mod translate;
 
@@ -28,5 +30,7 @@ pub use features::Features;
 pub use graph::{Element, Graph, OpId, Operation, Role, Source, Value, ValueId};
 pub use kind::{ConvOptions, OpKind, Span};
 pub use run::{Runner, Seen};
+pub use signals::{FlowMoments, InputGram, Statistic};
 pub use statistics::{Gram, Moments};
+pub use taps::Taps;
 pub use tensors::GraphTensors;

@@ -1,5 +1,7 @@
 //! Statistics of what flows through a layer, gathered a row at a time in bounded memory.
 
+use faer::linalg::matmul::triangular::{self, BlockStructure};
+use faer::{Accum, Mat, MatRef, Par};
 use serde::{Deserialize, Serialize};
 
 /// Count, mean, variance, norm and share of zeros of each feature.
@@ -62,6 +64,34 @@ impl Moments {
         self.rows += other.rows;
     }
 
+    /// Numbers that hold the moments of so many features.
+    pub(crate) fn numbers(features: usize) -> usize {
+        1 + 3 * features
+    }
+
+    /// The moments that [`write`](Self::write) has written. Counts are exact up to 2⁵³.
+    pub(crate) fn read(numbers: &[f64]) -> Self {
+        let (rows, rest) = numbers.split_first().unwrap_or((&0.0, &[]));
+        let (mean, rest) = rest.split_at(rest.len() / 3);
+        let (deviation, zeros) = rest.split_at(mean.len());
+        Self {
+            rows: *rows as u64,
+            mean: mean.to_vec(),
+            deviation: deviation.to_vec(),
+            zeros: zeros.iter().map(|&zeros| zeros as u64).collect(),
+        }
+    }
+
+    /// Writes the moments as [`numbers`](Self::numbers) of them.
+    pub(crate) fn write(&self, numbers: &mut [f64]) {
+        let rows = std::iter::once(self.rows as f64);
+        let zeros = self.zeros.iter().map(|&zeros| zeros as f64);
+        let all = rows.chain(self.mean.iter().chain(&self.deviation).copied());
+        for (number, value) in numbers.iter_mut().zip(all.chain(zeros)) {
+            *number = value;
+        }
+    }
+
     /// Rows added.
     #[must_use]
     pub fn rows(&self) -> u64 {
@@ -104,7 +134,9 @@ impl Moments {
 
 /// The matrix of second moments `Σ xᵀx` of rows `x`: what least squares and SparseGPT work from.
 ///
-/// Memory: a number for each pair of features.
+/// Memory: a number of 8 bytes for each pair of features, `features · (features + 1) / 2` of them,
+/// however many rows are added: 1.3 MB for the 576 features of a 3x3 convolution of 64 channels,
+/// 67 MB for 4,096. While [`add_rows`](Self::add_rows) runs, twice as much again and 512 rows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Gram {
     features: usize,
@@ -120,7 +152,7 @@ impl Gram {
         Self {
             features,
             rows: 0,
-            sums: vec![0.0; features * (features + 1) / 2],
+            sums: vec![0.0; triangle(features)],
         }
     }
 
@@ -140,6 +172,17 @@ impl Gram {
                     *sum += x * f64::from(other);
                 }
             }
+        }
+    }
+
+    /// Adds many rows, one after the other, faster than one by one; numbers that do not fill a
+    /// last row are left out. The sums may differ from those of single rows in their last bits.
+    pub fn add_rows(&mut self, rows: &[f32]) {
+        let features = self.features.max(1);
+        for rows in rows.chunks(features * ROWS_AT_ONCE) {
+            let rows = &rows[..rows.len() - rows.len() % features];
+            add_products(&mut self.sums, self.features, rows);
+            self.rows += (rows.len() / features) as u64;
         }
     }
 
@@ -172,8 +215,48 @@ impl Gram {
     /// Where there is no such feature.
     #[must_use]
     pub fn at(&self, i: usize, j: usize) -> f64 {
-        let (low, high) = (i.min(j), i.max(j));
-        self.sums[high * (high + 1) / 2 + low]
+        self.sums[place(i, j)]
+    }
+}
+
+/// Rows that are multiplied at once: enough for the cache, few enough to be held.
+pub(crate) const ROWS_AT_ONCE: usize = 512;
+
+/// Pairs of features, a feature with itself included.
+pub(crate) fn triangle(features: usize) -> usize {
+    features * (features + 1) / 2
+}
+
+/// Where the pair of features is in the triangle.
+pub(crate) fn place(i: usize, j: usize) -> usize {
+    triangle(i.max(j)) + i.min(j)
+}
+
+/// Adds `Σ xᵀx` of the rows to the lower triangle of sums.
+pub(crate) fn add_products(sums: &mut [f64], features: usize, rows: &[f32]) {
+    let count = rows.len() / features.max(1);
+    if count == 0 {
+        return;
+    }
+    let x: Vec<f64> = rows.iter().copied().map(f64::from).collect();
+    let x = MatRef::from_row_major_slice(&x, count, features);
+    let mut products = Mat::<f64>::zeros(features, features);
+    triangular::matmul(
+        products.as_mut(),
+        BlockStructure::TriangularLower,
+        Accum::Replace,
+        x.transpose(),
+        BlockStructure::Rectangular,
+        x,
+        BlockStructure::Rectangular,
+        1.0,
+        // One thread, so that the order of the sums is always the same.
+        Par::Seq,
+    );
+    for i in 0..features {
+        for j in 0..=i {
+            sums[place(i, j)] += products[(i, j)];
+        }
     }
 }
 
@@ -218,6 +301,21 @@ mod tests {
             [10.0, -1.0, -1.0, 5.0]
         );
         assert_eq!(gram.rows(), 2);
+        let mut at_once = Gram::new(2);
+        at_once.add_rows(&[1.0, 2.0, 3.0, -1.0, 9.0]);
+        assert_eq!(at_once, gram);
+        at_once.add_rows(&[]);
+        Gram::new(0).add_rows(&[1.0]);
+        assert_eq!(at_once, gram);
+    }
+
+    #[test]
+    fn moments_are_written_and_read() {
+        let moments = moments(&[[1.0, 0.0, 5.0], [2.0, 0.0, 7.0]]);
+        let mut numbers = vec![0.0; Moments::numbers(3)];
+        moments.write(&mut numbers);
+        assert_eq!(Moments::read(&numbers), moments);
+        assert_eq!(Moments::read(&[]), Moments::new(0));
     }
 
     #[test]
@@ -245,6 +343,11 @@ mod tests {
             }
             let mut gram = Gram::new(3);
             rows.iter().for_each(|row| gram.add(row));
+            let mut at_once = Gram::new(3);
+            at_once.add_rows(&rows.concat());
+            for (i, j) in [(0, 0), (1, 0), (2, 1)] {
+                prop_assert!((at_once.at(i, j) - gram.at(i, j)).abs() <= 1e-9 * 81.0 * 40.0);
+            }
             for (feature, norm) in whole.norm().iter().enumerate() {
                 prop_assert!((gram.at(feature, feature).sqrt() - norm).abs() <= 1e-9 * norm.max(1.0));
             }

@@ -18,8 +18,22 @@
 //! | [`set()`] | [`RandomStart`] | [`Er`] | constant | [`Set`] |
 //!
 //! [`Erk`], [`Er`] and [`Lamp`] are allocations that combine with anything.
+#![cfg_attr(
+    feature = "graph",
+    doc = "
+With the feature `graph`, methods that want calibration batches, which
+[`Taps::observe`](secateur_graph::Taps::observe) feeds:
+
+| method | scorer | selector | pattern | schedule |
+| --- | --- | --- | --- | --- |
+| [`apoz()`], [`apoz_threshold`] | [`Apoz`] | | filters | once, threshold |
+| [`wanda()`] | [`Wanda`], within rows | | | once |
+| [`sparse_gpt`] | | [`SparseGpt`] | | once |"
+)]
 
 pub mod agp;
+#[cfg(feature = "graph")]
+pub mod apoz;
 pub mod erk;
 pub mod fisher;
 pub mod han;
@@ -30,11 +44,17 @@ pub mod rigl;
 pub mod set;
 pub mod snip;
 pub mod sparse_training;
+#[cfg(feature = "graph")]
+pub mod sparsegpt;
 pub mod taylor;
+#[cfg(feature = "graph")]
+pub mod wanda;
 #[cfg(all(test, feature = "flex"))]
 mod worked;
 
 pub use agp::agp;
+#[cfg(feature = "graph")]
+pub use apoz::{Apoz, apoz, apoz_threshold};
 pub use erk::{Er, Erk};
 pub use fisher::{DiagonalFisher, diagonal_fisher};
 pub use han::{StdMagnitude, han, han_iterative, han_threshold, han_thresholds};
@@ -45,4 +65,8 @@ pub use rigl::{RigL, rigl};
 pub use set::{Set, set};
 pub use snip::{Snip, snip, snip_with_biases};
 pub use sparse_training::RandomStart;
+#[cfg(feature = "graph")]
+pub use sparsegpt::{SparseGpt, sparse_gpt};
 pub use taylor::{WeightTaylor, weight_taylor};
+#[cfg(feature = "graph")]
+pub use wanda::{Wanda, wanda};

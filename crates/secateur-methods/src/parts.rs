@@ -27,7 +27,7 @@ use crate::taylor::WeightTaylor;
 /// # Ok::<(), secateur_core::error::PruneError>(())
 /// ```
 pub fn known_parts() -> Parts {
-    Parts::core()
+    let parts = Parts::core()
         .with_scorer::<StdMagnitude>("StdMagnitude")
         .with_scorer::<WeightTaylor>("WeightTaylor")
         .with_scorer::<DiagonalFisher>("DiagonalFisher")
@@ -37,7 +37,13 @@ pub fn known_parts() -> Parts {
         .with_allocation::<Er>("Er")
         .with_allocation::<Lamp>("Lamp")
         .with_regrowth::<RigL>("RigL")
-        .with_regrowth::<Set>("Set")
+        .with_regrowth::<Set>("Set");
+    #[cfg(feature = "graph")]
+    let parts = parts
+        .with_scorer::<crate::Apoz>("Apoz")
+        .with_scorer::<crate::Wanda>("Wanda")
+        .with_selector::<crate::SparseGpt>("SparseGpt");
+    parts
 }
 
 #[cfg(test)]
@@ -72,6 +78,14 @@ mod tests {
             PrunerConfig::new().with_allocation(Lamp),
             PrunerConfig::new().with_allocation(Er),
         ];
+        let methods = methods.into_iter();
+        #[cfg(feature = "graph")]
+        let methods = methods.chain([
+            crate::apoz(0.5),
+            crate::apoz_threshold(1.0),
+            crate::wanda(0.5),
+            crate::sparse_gpt(0.5).with_selector(crate::SparseGpt::new().with_damping(0.02)),
+        ]);
         for config in methods {
             let saved = config.to_saved(&known_parts()).unwrap();
             let json = serde_json::to_string(&saved).unwrap();

@@ -29,4 +29,8 @@ pages! {
 #[cfg(feature = "graph")]
 pages! {
     costs = "docs/src/guide/costs.md"
+    calibration = "docs/src/guide/calibration.md"
+    apoz = "docs/src/methods/apoz.md"
+    wanda = "docs/src/methods/wanda.md"
+    sparsegpt = "docs/src/methods/sparsegpt.md"
 }

@@ -11,9 +11,9 @@ pub use secateur_core as core;
 pub use secateur_core::{
     allocation, attach, bits, error, files,
     files::{load_file, load_sparse, save_sparse},
-    layers, magnitude, mask, mask_file, mask_op, mask_set, params, parts, path_pattern, pattern,
-    penalty, pruner, random, rank, reduction, regrowth, schedule, scorer, selector, signal,
-    state_dict, target, torch, treatment, units, view, weights,
+    flow, layers, magnitude, mask, mask_file, mask_op, mask_set, params, parts, path_pattern,
+    pattern, penalty, pruner, random, rank, reduction, regrowth, schedule, scorer, selector,
+    signal, state_dict, target, torch, treatment, units, view, weights,
 };
 #[cfg(feature = "graph")]
 pub use secateur_graph as graph;

@@ -1,13 +1,15 @@
-//! Feeding signals: gradients of batches, of single examples, and of changed copies.
+//! Feeding signals: gradients of batches, of single examples, and of changed copies; what flows
+//! through the layers.
 
 use std::{borrow::Cow, cell::LazyCell, collections::HashMap};
 
 use burn::{Tensor, module::Module, optim::GradientsParams, tensor::TensorData};
 
-use super::{Pruner, mask_in_view};
+use super::{Pruned, Pruner, mask_in_view};
 use crate::{
     attach::read_masks,
     error::PruneError,
+    flow::Flow,
     signal::{CurrentMask, LazyMask, Observed, Observes, Signal},
     view::View,
     weights::{FloatParam, as_f32, check_dtype, visit_floats},
@@ -68,6 +70,43 @@ impl Pruner {
         grads: &GradientsParams,
     ) -> Result<(), PruneError> {
         self.feed(probe, grads, Observes::Batches, true)
+    }
+
+    /// Feeds what a batch sent through one layer to the signals that scorer or selector asked for,
+    /// and says whether it has fed any. The taps of `secateur-graph` call it for every layer of a
+    /// captured model; a layer used several times feeds one state.
+    ///
+    /// A flow of a parameter that is not pruned, or that does not fit its view, feeds nothing.
+    pub fn observe_flow(&mut self, flow: &Flow<'_>) -> bool {
+        let signals = self.signals.fed_by(Observes::Flows);
+        let Some(param) = self.flow_param(flow.path()) else {
+            return false;
+        };
+        // A column-major linear shows its view the other way round until it is initialised.
+        let [out, input, kernel] = param.info.shape;
+        let turned = (param.info.layer == "Linear").then_some([input, out, kernel]);
+        let mut shapes = std::iter::once(param.info.shape).chain(turned);
+        if !shapes.any(|shape| flow.fits(shape, param.layout.in_axis())) {
+            return false;
+        }
+        let path = param.info.path.clone();
+        for signal in &signals {
+            self.signals.update_flow(&**signal, &path, flow);
+        }
+        !signals.is_empty()
+    }
+
+    /// Whether [`observe_flow`](Self::observe_flow) has a use for what flows through the layer of
+    /// the parameter at `path`.
+    pub fn wants_flow(&self, path: &str) -> bool {
+        !self.signals.fed_by(Observes::Flows).is_empty() && self.flow_param(path).is_some()
+    }
+
+    /// The pruned parameter at `path`, or tied to it.
+    fn flow_param(&self, path: &str) -> Option<&Pruned> {
+        self.params
+            .iter()
+            .find(|param| param.info.path == path || param.tied.iter().any(|tied| tied == path))
     }
 
     fn feed<M: Module>(
