@@ -20,6 +20,8 @@ mod memory;
 mod output;
 mod plan;
 mod pool;
+#[cfg(test)]
+mod random_programs;
 mod recognise;
 mod rows;
 mod state;
