@@ -6,7 +6,10 @@ use secateur_graph::{ModelGraph, OpId, OpKind, Operation, Span, ValueId};
 
 use super::plan::Size;
 
-/// The sizes of all values of a graph, told from two captures.
+/// Further entries of the batch in the captures that a model is compared with.
+pub(crate) const MORE: [usize; 2] = [1, 3];
+
+/// The sizes of all values of a graph, told from several captures.
 pub(crate) struct Sizes {
     /// `None` where only the captured batch can be run.
     more: Option<Vec<Vec<isize>>>,
@@ -14,22 +17,35 @@ pub(crate) struct Sizes {
 }
 
 impl Sizes {
-    /// Compares a capture with one whose inputs have one more entry each.
-    pub(crate) fn of(captured: &ModelGraph, larger: Option<&ModelGraph>) -> Self {
+    /// Compares a capture with those whose inputs have [`MORE`] further entries each. All but the
+    /// first see to it that sizes follow the batch in a line.
+    pub(crate) fn of(captured: &ModelGraph, larger: Option<&[ModelGraph; 2]>) -> Self {
         let shapes = |graph: &ModelGraph| -> Vec<Vec<usize>> {
             let values = graph.graph().values.iter();
             values.map(|value| value.shape.clone()).collect()
         };
         let own = shapes(captured);
         let more = larger.and_then(|larger| {
-            let same_operations = alike(captured, larger);
-            let others = shapes(larger);
-            let same_ranks = own.len() == others.len()
-                && own.iter().zip(&others).all(|(a, b)| a.len() == b.len());
-            (same_operations && same_ranks).then(|| {
-                let pairs = own.iter().zip(&others);
+            let same_operations = larger.iter().all(|larger| alike(captured, larger));
+            let [next, far] = larger.each_ref().map(shapes);
+            let same_ranks = |others: &[Vec<usize>]| {
+                let pairs = own.iter().zip(others);
+                own.len() == others.len() && pairs.into_iter().all(|(a, b)| a.len() == b.len())
+            };
+            if !same_operations || !same_ranks(&next) || !same_ranks(&far) {
+                return None;
+            }
+            let of = |others: &[Vec<usize>]| -> Vec<Vec<isize>> {
+                let pairs = own.iter().zip(others);
                 pairs.map(|(a, b)| differences(a, b)).collect()
-            })
+            };
+            let (step, leap) = (of(&next), of(&far));
+            let in_line = step.iter().flatten().zip(leap.iter().flatten());
+            let factor = (MORE[1] / MORE[0]) as isize;
+            in_line
+                .into_iter()
+                .all(|(step, leap)| step * factor == *leap)
+                .then_some(step)
         });
         Self {
             more,

@@ -6,6 +6,7 @@ use burn::module::Module;
 use secateur_graph::{GraphTensors, ModelGraph};
 use secateur_kernels::CostModel;
 
+use super::batch::MORE;
 use super::layer::{Choosing, Layer};
 use super::lower::{Lowered, lower};
 use super::{SparseEngine, file};
@@ -77,7 +78,9 @@ impl EngineConfig {
     {
         let captured = ModelGraph::capture(model, example.clone(), &forward)?;
         // A forward pass that cannot take another batch is no error: it runs with this one alone.
-        let larger = ModelGraph::capture(model, example.extended(1), &forward).ok();
+        let [next, far] = MORE
+            .map(|more| ModelGraph::capture(model, example.clone().extended(more), &forward).ok());
+        let larger = next.zip(far).map(|(next, far)| [next, far]);
         let Lowered { plan, weights } = lower(&captured, larger.as_ref())?;
         let layers = weights
             .into_iter()

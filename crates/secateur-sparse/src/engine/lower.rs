@@ -18,11 +18,11 @@ pub(crate) struct Lowered {
     pub(crate) weights: Vec<Weight>,
 }
 
-/// Makes steps of `captured`; `larger` is the same model captured with one more entry in the batch,
-/// where that could be.
+/// Makes steps of `captured`; `larger` is the same model captured with further entries in the
+/// batch, where that could be.
 pub(crate) fn lower(
     captured: &ModelGraph,
-    larger: Option<&ModelGraph>,
+    larger: Option<&[ModelGraph; 2]>,
 ) -> Result<Lowered, SparseError> {
     let sizes = Sizes::of(captured, larger);
     let constants = constants::fold(captured, &sizes);

@@ -118,6 +118,25 @@ fn a_forward_pass_that_depends_on_the_batch_runs_with_its_own_alone() {
 }
 
 #[test]
+fn sizes_that_do_not_follow_the_batch_in_a_line_are_not_guessed() {
+    let model = Mlp::new(&[6, 4]);
+    // Two rows of one or two, four of three or four.
+    let forward = |m: &Mlp, x: Tensor<2>| {
+        let rows = x.dims()[0].div_ceil(2) * 2;
+        let x = m.forward(x);
+        Tensor::cat(
+            vec![x.clone(), x.clone().slice([0..1]).repeat_dim(0, rows - 1)],
+            0,
+        )
+    };
+    let engine = SparseEngine::compile(&model, random([1, 6]), forward).unwrap();
+    let x = random([1, 6]);
+    let y: Tensor<2> = engine.run(x.clone()).unwrap();
+    assert!(difference(y, forward(&model, x)) < 1e-5);
+    assert!(engine.run::<_, Tensor<2>>(random([4, 6])).is_err());
+}
+
+#[test]
 fn outputs_that_are_inputs_or_constants() {
     let model = Mlp::new(&[6, 4]);
     let forward = |m: &Mlp, x: Tensor<2>| {
