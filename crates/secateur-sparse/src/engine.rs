@@ -20,6 +20,7 @@ mod memory;
 mod output;
 mod plan;
 mod pool;
+mod product;
 #[cfg(test)]
 mod random_programs;
 mod recognise;

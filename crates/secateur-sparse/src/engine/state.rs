@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
-use secateur_kernels::{Epilogue, Isa, Layout, Scratch, softmax};
+use secateur_kernels::{Isa, Layout, Scratch, softmax};
 
 use super::burn_side::BurnSide;
 use super::layer::{Layer, Packed};
 use super::memory::{LINE, Places};
-use super::plan::{BufferId, Home, Plan, Step, Tail, shape_at};
+use super::plan::{BufferId, Home, Plan, Step, shape_at};
+use super::product::{Product, epilogue};
 use super::{elementwise, pool, rows, strided};
 use crate::error::SparseError;
 
@@ -123,13 +124,13 @@ impl State {
             } => {
                 let layer = &layers[*weight];
                 if let Packed::Matrix(matrix) = &layer.packed {
-                    let from_buffer = x;
-                    let x = from.get(*x);
-                    let columns = x.len() / layer.shape[1].max(1);
-                    let layouts = [lie_of(plan, *from_buffer), lie_of(plan, written)];
-                    let tail = from.tail(tail);
-                    let scratch = &mut self.scratch;
-                    let done = matrix.multiply_between(x, columns, layouts, y, &tail, scratch);
+                    let product = Product {
+                        matrix,
+                        layouts: [lie_of(plan, *x), lie_of(plan, written)],
+                        tail,
+                        residual: tail.residual.map(|residual| from.get(residual)),
+                    };
+                    let done = product.run(from.get(*x), y, &mut self.scratch);
                     done.map_err(|source| layer.failed(source))?;
                 }
             }
@@ -140,7 +141,8 @@ impl State {
                 if let Packed::Conv(conv) = &layer.packed {
                     let batch = shape(*x).first().copied().unwrap_or(0);
                     let image = image_of(shape(*x));
-                    let tail = from.tail(tail);
+                    let residual = tail.residual.map(|residual| from.get(residual));
+                    let tail = epilogue(tail, residual);
                     let done = conv.forward(from.get(*x), batch, image, y, tail, &mut self.scratch);
                     done.map_err(|source| layer.failed(source))?;
                 }
@@ -311,16 +313,5 @@ impl<'a> Operands<'a> {
         if x.len() == y.len() {
             y.copy_from_slice(x);
         }
-    }
-
-    fn tail(&self, tail: &'a Tail) -> Epilogue<'a> {
-        let mut epilogue = match &tail.bias {
-            Some(bias) => Epilogue::bias(bias),
-            None => Epilogue::none(),
-        };
-        if let Some(residual) = tail.residual {
-            epilogue = epilogue.residual(self.get(residual));
-        }
-        epilogue.activation(tail.end.activation())
     }
 }

@@ -27,6 +27,27 @@ fn a_perceptron_at_every_batch() {
 }
 
 #[test]
+fn a_chain_of_products_at_large_batches() {
+    let model = pruned(Mlp::new(&[24, 40, 32, 17, 8]), 0.6);
+    let forward = |m: &Mlp, x: Tensor<2>| {
+        let layers = m.layers.iter();
+        layers.fold(x, |x, layer| {
+            burn::tensor::activation::relu(layer.forward(x))
+        })
+    };
+    for threads in [1, 3] {
+        let config = EngineConfig::new().with_threads(threads);
+        let engine = config.compile(&model, random([130, 24]), forward).unwrap();
+        for batch in [130, 1, 63, 64, 65, 129, 256] {
+            let x = random([batch, 24]);
+            let y: Tensor<2> = engine.run(x.clone()).unwrap();
+            let error = difference(y, forward(&model, x));
+            assert!(error < 1e-5, "batch {batch}: {error}");
+        }
+    }
+}
+
+#[test]
 fn a_residual_net_with_norms_folded_and_sums_joined() {
     for sparsity in [0.0, 0.9] {
         let model = pruned(Residual::new(), sparsity).valid();
