@@ -135,8 +135,8 @@ impl Screen {
         } = self.speed;
         writeln!(
             f,
-            "\nOne image takes {burn:.0} us in Burn, which multiplies the zeros as well, and \
-             {compiled:.0} us in the engine: {:.1} times as fast.",
+            "\nOne image takes {burn:.0} us in Burn, which multiplies the zeros as well,\n\
+             and {compiled:.0} us in the engine: {:.1} times as fast.",
             self.speed.ratio()
         )
     }
