@@ -72,7 +72,8 @@ pub(crate) fn convolve(
     let panel_len = width * plane.channel;
     if workers == 1 || tiles >= 2 * workers {
         // A worker copies a panel's input just before it is used, and takes all bands of a tile.
-        let slots = workers + 1;
+        // A thread outside of the pool may be one more.
+        let slots = if workers == 1 { 1 } else { workers + 1 };
         let panel = SharedMut::new(input.floats(panel_len * slots));
         let sums = SharedMut::new(sums.floats(sums_len * slots));
         threads.for_each(tiles, |part| {
