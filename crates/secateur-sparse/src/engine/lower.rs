@@ -219,22 +219,22 @@ impl<'a> Lowering<'a> {
             }
             _ => return None,
         };
-        let both = |sizes: &[usize], one: usize| match *sizes {
-            [size] if lift => Some([one, size]),
+        let both = |sizes: &[usize]| match *sizes {
+            [size] if lift => Some([1, size]),
             [height, width] if !lift => Some([height, width]),
             _ => None,
         };
-        let padding = match options.padding.as_slice() {
-            &[(before, after)] if lift => [[0, 0], [before, after]],
-            &[rows, columns] if !lift => [[rows.0, rows.1], [columns.0, columns.1]],
+        let padding = match *options.padding {
+            [(before, after)] if lift => [[0, 0], [before, after]],
+            [rows, columns] if !lift => [[rows.0, rows.1], [columns.0, columns.1]],
             _ => return None,
         };
         let windows = ConvWindows {
             channels: [w_shape[0], x_shape[1]],
             kernel,
-            stride: both(&options.stride, 1)?,
+            stride: both(&options.stride)?,
             padding,
-            dilation: both(&options.dilation, 1)?,
+            dilation: both(&options.dilation)?,
             groups: options.groups,
         };
         let columns = w_shape[1..].iter().product();

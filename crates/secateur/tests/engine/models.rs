@@ -146,7 +146,7 @@ fn sizes_that_do_not_follow_the_batch_in_a_line_are_not_guessed() {
         let rows = x.dims()[0].div_ceil(2) * 2;
         let x = m.forward(x);
         Tensor::cat(
-            vec![x.clone(), x.clone().slice([0..1]).repeat_dim(0, rows - 1)],
+            vec![x.clone(), x.clone().narrow(0, 0, 1).repeat_dim(0, rows - 1)],
             0,
         )
     };
