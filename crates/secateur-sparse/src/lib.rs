@@ -3,5 +3,7 @@
 #![warn(missing_docs)]
 
 mod error;
+pub mod layers;
+pub mod ops;
 
 pub use error::SparseError;

@@ -30,3 +30,8 @@ pages! {
 pages! {
     costs = "docs/src/guide/costs.md"
 }
+
+#[cfg(feature = "sparse")]
+pages! {
+    sparse_layers = "docs/src/guide/sparse-layers.md"
+}
