@@ -36,6 +36,7 @@ pub fn pruned(shape: [usize; 2], density: f64) -> Vec<f32> {
 }
 
 /// A sparse weight, in parts and with its zeros.
+#[derive(Debug)]
 pub struct Weight {
     pub structure: Arc<Structure>,
     pub values: Vec<f32>,
