@@ -118,10 +118,10 @@ impl SparseConv1d {
                 expected: format!("[out, in / groups * {taps}], by the kernel size,"),
             });
         }
-        let weight = scatter(self.values.val().detach(), &structure)?;
+        let weight = scatter(self.values.val(), &structure)?;
         let weight = weight.reshape([out, columns / taps, self.kernel_size]);
         Ok(Conv1d {
-            weight: Param::from_tensor(weight),
+            weight: Param::from_tensor(weight.detach()),
             bias: self.bias.clone(),
             stride: self.stride,
             kernel_size: self.kernel_size,

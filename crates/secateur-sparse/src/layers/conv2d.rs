@@ -118,7 +118,7 @@ impl SparseConv2d {
                 expected: format!("[out, in / groups * {taps}], by the kernel size,"),
             });
         }
-        let weight = scatter(self.values.val().detach(), &structure)?;
+        let weight = scatter(self.values.val(), &structure)?;
         let weight = weight.reshape([
             out,
             columns / taps,
@@ -126,7 +126,7 @@ impl SparseConv2d {
             self.kernel_size[1],
         ]);
         Ok(Conv2d {
-            weight: Param::from_tensor(weight),
+            weight: Param::from_tensor(weight.detach()),
             bias: self.bias.clone(),
             stride: self.stride,
             kernel_size: self.kernel_size,

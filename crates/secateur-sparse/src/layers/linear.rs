@@ -104,13 +104,16 @@ impl SparseLinear {
     pub fn to_dense_as(&self, layout: LinearLayout) -> Result<Linear, SparseError> {
         let structure = self.structure()?;
         let [outputs, inputs] = structure.shape();
-        let weight = scatter(self.values.val().detach(), &structure)?.transpose();
+        let weight = scatter(self.values.val(), &structure)?.transpose().detach();
         let mut dense = LinearConfig::new(inputs, outputs)
             .with_bias(false)
             .with_layout(layout)
             .with_initializer(Initializer::Zeros)
             .init(&weight.device());
-        dense.weight = dense.weight.map(|_| weight.require_grad());
+        dense.weight = dense.weight.map(|_| match weight.is_autodiff() {
+            true => weight.require_grad(),
+            false => weight,
+        });
         dense.bias = self.bias.clone();
         Ok(dense)
     }

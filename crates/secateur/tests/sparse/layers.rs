@@ -11,6 +11,7 @@ use burn::{
     tensor::{Device, TensorData, activation::relu},
 };
 use secateur::{
+    graph::ModelGraph,
     prelude::*,
     sparse::layers::{SparseConv1d, SparseConv2d, SparseLinear},
 };
@@ -341,4 +342,22 @@ fn layers_can_be_shared_between_threads() {
     check::<SparseLinear>();
     check::<SparseConv1d>();
     check::<SparseConv2d>();
+}
+
+#[test]
+fn a_device_without_kernels_computes_densely() {
+    // A capture records what a layer asks its device for.
+    let device = Device::flex();
+    let layer = SparseLinear::from_dense(&dense(9, 4, &device)).unwrap();
+    let conv = SparseConv2d::from_dense(&dense_conv(&device)).unwrap();
+    let x = Tensor::<2>::zeros([3, 9], &device);
+    let forward = |layer: &SparseLinear, x| layer.forward(x).unwrap();
+    let captured = ModelGraph::capture(&layer, x, forward).unwrap();
+    let text = captured.graph().to_string().to_lowercase();
+    assert!(text.contains("linear") || text.contains("matmul"), "{text}");
+    let images = Tensor::<4>::zeros([1, 4, 8, 7], &device);
+    let forward = |conv: &SparseConv2d, x| conv.forward(x).unwrap();
+    let captured = ModelGraph::capture(&conv, images, forward).unwrap();
+    let text = captured.graph().to_string().to_lowercase();
+    assert!(text.contains("conv2d"), "{text}");
 }

@@ -2,7 +2,7 @@
 
 use burn::{
     Tensor,
-    tensor::{Device, TensorData, module::linear},
+    tensor::{TensorData, module::linear},
 };
 use proptest::prelude::*;
 use secateur::sparse::ops::{Structure, gather, masked_matmul, scatter, sparse_linear};
@@ -285,16 +285,6 @@ fn gathering_and_scattering_are_each_others_gradient() {
         floats(values.grad(&grads).unwrap()),
         weight.kept(&floats(g))
     );
-}
-
-#[test]
-fn a_device_without_kernels_computes_densely() {
-    let weight = Weight::new(pruned([4, 9], 0.4), [4, 9]);
-    // A capture records what it is asked for and computes nothing.
-    let device = Device::capture();
-    let x = Tensor::<2>::zeros([3, 9], &device);
-    let y = sparse_linear(x, weight.values(&device), None, &weight.structure).unwrap();
-    assert_eq!(y.dims(), [3, 4]);
 }
 
 fn weights() -> impl Strategy<Value = Weight> {

@@ -226,3 +226,77 @@ impl SparseGradients for CubeBackend {
         gradient
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::backend::ops::FloatTensorOps;
+    use burn::tensor::TensorData;
+    use burn_cubecl::CubeDevice;
+
+    use super::*;
+
+    fn on(device: &CubeDevice, values: &[f32], shape: [usize; 2]) -> CubeTensor {
+        CubeBackend::float_from_data(TensorData::new(values.to_vec(), shape), device)
+    }
+
+    fn floats(tensor: CubeTensor) -> Vec<f32> {
+        let data = burn_cubecl::ops::into_data_sync(tensor);
+        data.try_to_vec().unwrap()
+    }
+
+    /// Burn's devices fuse; the kernels below have to be right without that too. The facade's
+    /// tests go through fusion.
+    #[test]
+    fn kernels_are_right_without_fusion() {
+        if std::env::var("SECATEUR_DEVICE").as_deref() != Ok("wgpu") {
+            println!("skipped: set SECATEUR_DEVICE=wgpu");
+            return;
+        }
+        let device = burn::tensor::Device::wgpu(burn::tensor::DeviceKind::DefaultDevice);
+        let burn::backend::DispatchDevice::Cube(device) = device.as_dispatch().clone() else {
+            panic!("wgpu is a device of CubeCL");
+        };
+        // Blocks of 2 by 2, even rows, and neither.
+        for kept in [
+            [1, 1, 0, 0, 1, 1, 0, 0],
+            [0, 1, 1, 0, 1, 0, 0, 1],
+            [1, 1, 1, 0, 0, 0, 0, 1],
+        ] {
+            let dense: Vec<f32> = (1_u8..)
+                .zip(kept)
+                .map(|(at, k)| f32::from(at * k))
+                .collect();
+            let structure = Structure::from_dense(&dense, [2, 4]).unwrap();
+            let values = structure.gather(&dense);
+            let nnz = values.len();
+            let values = CubeBackend::float_from_data(TensorData::new(values, [nnz]), &device);
+            let x = [
+                1.0, -2.0, 3.0, 0.5, 2.0, 1.0, 0.0, -1.0, 4.0, 4.0, -1.0, 1.0,
+            ];
+            let dy = [1.0, 2.0, -1.0, 0.5, 3.0, 0.0];
+            let at = |sample: usize, row: usize, column: usize| -> [f32; 2] {
+                [x[sample * 4 + column], dy[sample * 2 + row]]
+            };
+            let (mut y, mut dx, mut dw) = (vec![0.0; 6], vec![0.0; 12], vec![0.0; 8]);
+            for sample in 0..3 {
+                for row in 0..2 {
+                    for column in 0..4 {
+                        let [x, dy] = at(sample, row, column);
+                        let w = dense[row * 4 + column];
+                        y[sample * 2 + row] += w * x;
+                        dx[sample * 4 + column] += w * dy;
+                        dw[row * 4 + column] += dy * x;
+                    }
+                }
+            }
+            let (x, dy) = (on(&device, &x, [3, 4]), on(&device, &dy, [3, 2]));
+            let product = CubeBackend::sparse_product(x.clone(), values.clone(), structure.clone());
+            assert_eq!(floats(product), y);
+            let gradient =
+                CubeBackend::sparse_input_gradient(dy.clone(), values.clone(), structure.clone());
+            assert_eq!(floats(gradient), dx);
+            let gradient = CubeBackend::sparse_value_gradient(dy, x, values, structure.clone());
+            assert_eq!(floats(gradient), structure.gather(&dw));
+        }
+    }
+}
