@@ -47,7 +47,31 @@ mod held;
 mod linear;
 mod record;
 
+use secateur_core::{
+    layers::{ParamSpec, PrunableLayer},
+    params::Role,
+    view::Layout,
+};
+
 pub use conv1d::SparseConv1d;
 pub use conv2d::SparseConv2d;
 pub use linear::SparseLinear;
 pub use record::SparseRecord;
+
+// They can be fields of a model that derives `Prune`, and are not pruned again: the values are no
+// weight matrix.
+macro_rules! pruned_already {
+    ($($layer:ident)+) => {$(
+        impl PrunableLayer for $layer {
+            fn params(&self) -> Vec<ParamSpec> {
+                let mut specs = vec![ParamSpec::new("values", Role::Other, Layout::OutIn)];
+                if self.bias.is_some() {
+                    specs.push(ParamSpec::new("bias", Role::Bias, Layout::OutIn));
+                }
+                specs
+            }
+        }
+    )+};
+}
+
+pruned_already!(SparseLinear SparseConv1d SparseConv2d);

@@ -143,7 +143,7 @@ fn convolutions_and_back() {
     }
 }
 
-#[derive(Module, Debug)]
+#[derive(Module, Prune, Debug)]
 struct Net {
     conv: SparseConv2d,
     fc1: SparseLinear,
@@ -360,4 +360,22 @@ fn a_device_without_kernels_computes_densely() {
     let captured = ModelGraph::capture(&conv, images, forward).unwrap();
     let text = captured.graph().to_string().to_lowercase();
     assert!(text.contains("conv2d"), "{text}");
+}
+
+#[test]
+fn sparse_layers_of_a_model_are_not_pruned_again() {
+    let device = device();
+    let sparse = Net::new(&DenseNet::new(&device));
+    assert!(
+        PrunerConfig::new().init(&sparse).is_err(),
+        "nothing to prune"
+    );
+    let mut mixed = (dense(30, 20, &device), sparse.fc2.clone());
+    let mut pruner = PrunerConfig::new()
+        .with_schedule(OneShot::new(0.5))
+        .init_module(&mixed)
+        .unwrap();
+    pruner.prune(&mut mixed, 0).unwrap();
+    let masks = pruner.masks(&mixed).unwrap();
+    assert_eq!(masks.paths().collect::<Vec<_>>(), ["0.weight"]);
 }
