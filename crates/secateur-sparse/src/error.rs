@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use secateur_core::error::PruneError;
 use secateur_graph::GraphError;
 use secateur_kernels::KernelError;
 
@@ -12,6 +13,9 @@ pub enum SparseError {
     /// The model could not be captured.
     #[error(transparent)]
     Graph(#[from] GraphError),
+    /// A mask or a record could not be read.
+    #[error(transparent)]
+    Prune(#[from] PruneError),
     /// A weight could not be packed or multiplied.
     #[error("{what}: {source}")]
     Kernel {

@@ -5,6 +5,8 @@
 pub mod engine;
 mod error;
 mod estimate;
+pub mod layers;
+pub mod ops;
 
 pub use engine::{EngineConfig, EngineOutput, Explanation, SparseEngine};
 pub use error::SparseError;

@@ -34,3 +34,8 @@ pages! {
     wanda = "docs/src/methods/wanda.md"
     sparsegpt = "docs/src/methods/sparsegpt.md"
 }
+
+#[cfg(feature = "sparse")]
+pages! {
+    sparse_layers = "docs/src/guide/sparse-layers.md"
+}

@@ -18,9 +18,12 @@
 mod sparse;
 mod stored;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
-use burn::module::Module;
+use burn::{module::Module, tensor::TensorData};
 
 pub(crate) use stored::{Slot, Stored, StoredModel, slots};
 
@@ -72,6 +75,39 @@ pub fn load_file<M: Module>(model: M, path: impl AsRef<Path>) -> Result<M, Prune
             .collect(),
     };
     StoredModel::new(name, tensors).load_into(model)
+}
+
+/// One tensor of a record: its data, and the id by which optimizers know the parameter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordTensor {
+    /// The parameter's id, where the record has one.
+    pub id: Option<u64>,
+    /// Shape, type and elements.
+    pub data: TensorData,
+}
+
+/// Reads the tensors of a record that Burn saved, by path, without a model: for layers whose
+/// shapes only the file knows.
+///
+/// A path without extension stands for the `.bpk` file that Burn's `save_file` writes for it.
+///
+/// # Errors
+/// [`PruneError::Io`] if the file cannot be read, [`PruneError::CorruptFile`] if it is damaged or
+/// no record of Burn.
+pub fn read_record(path: impl AsRef<Path>) -> Result<BTreeMap<String, RecordTensor>, PruneError> {
+    const RECORD: &str = "record";
+    let path = with_burns_extension(path.as_ref());
+    let name = path.display().to_string();
+    let reader = pack::open(pack::read(&path)?, &name, RECORD)?;
+    if let Some(kind) = pack::kind_of(&reader) {
+        let why = format!("it holds {kind}, which has a `load` of its own");
+        return Err(pack::corrupt(&name, RECORD, why));
+    }
+    let tensors = pack::tensors(reader).map_err(|why| pack::corrupt(&name, RECORD, why))?;
+    let named = tensors.into_iter();
+    Ok(named
+        .map(|(path, id, data)| (path, RecordTensor { id, data }))
+        .collect())
 }
 
 /// Saves a model without its zeros, atomically: whatever goes wrong, `path` holds the old file or
