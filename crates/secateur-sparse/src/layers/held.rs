@@ -119,7 +119,7 @@ pub(super) fn read_dense<M: Module>(
         .map_err(|_| SparseError::Element {
             what: "the weight".into(),
             got: format!("{:?}", weight.dtype()),
-            expected: "F32",
+            expected: "F32".into(),
         })?;
     let structure = if is_pruned_at(layer, "weight")? {
         let kept: Vec<bool> = mask_of(layer, "weight")?.iter().collect();

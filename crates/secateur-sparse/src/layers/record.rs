@@ -147,7 +147,7 @@ impl SparseRecord {
                 return Err(SparseError::Element {
                     what: format!("`{}`", at(field)),
                     got: format!("{:?}", data.dtype()),
-                    expected: "F32",
+                    expected: "F32".into(),
                 });
             }
             let floats = data.try_to_vec::<f32>().unwrap_or_default();

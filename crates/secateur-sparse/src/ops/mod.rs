@@ -330,7 +330,7 @@ fn check_float<const D: usize>(what: &str, tensor: &Tensor<D>) -> Result<(), Spa
         other => Err(SparseError::Element {
             what: what.into(),
             got: format!("{other:?}"),
-            expected: "F32",
+            expected: "F32".into(),
         }),
     }
 }
