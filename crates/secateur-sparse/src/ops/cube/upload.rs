@@ -152,11 +152,11 @@ impl Structure {
         let of_row = |row: usize| &self.columns()[self.starts()[row]..self.starts()[row + 1]];
         (0..rows).step_by(height).all(|first| {
             let same = (first + 1..first + height).all(|row| of_row(row) == of_row(first));
-            same && of_row(first).len() % width == 0
+            same && of_row(first).len().is_multiple_of(width)
                 && of_row(first).chunks_exact(width).all(|block| {
                     let start = block[0];
                     let ascending = (start..).zip(block).all(|(at, column)| at == *column);
-                    start as usize % width == 0 && ascending
+                    (start as usize).is_multiple_of(width) && ascending
                 })
         })
     }
