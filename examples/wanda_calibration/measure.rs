@@ -34,20 +34,25 @@ pub(crate) fn relative_error(
     let (before, after) = (rows(layer, before), rows(layer, after));
     let change: Vec<f64> = before.iter().zip(&after).map(|(a, b)| a - b).collect();
     let features = layer.shape[1] * layer.shape[2];
-    squared_norm(&change, features, moments) / squared_norm(&before, features, moments)
+    match InputGram::matrix(moments, features, 0) {
+        Some(matrix) => squared_norm(&change, &matrix) / squared_norm(&before, &matrix),
+        None => f64::NAN,
+    }
 }
 
-fn squared_norm(weights: &[f64], features: usize, moments: &[f64]) -> f64 {
+/// `Σ w XXᵀ wᵀ` over rows of weights `w`.
+fn squared_norm(weights: &[f64], matrix: &[f64]) -> f64 {
+    let features = matrix.len().isqrt().max(1);
     let row = |w: &[f64]| {
-        let mut sum = 0.0;
-        for i in (0..features).filter(|&i| w[i] != 0.0) {
-            for j in 0..features {
-                sum += w[i] * w[j] * InputGram::at(moments, features, 0, i, j);
-            }
-        }
-        sum
+        let products = matrix.chunks_exact(features).zip(w);
+        let products = products.filter(|(_, w)| **w != 0.0);
+        products.map(|(line, &own)| own * dot(line, w)).sum::<f64>()
     };
-    weights.chunks_exact(features.max(1)).map(row).sum()
+    weights.chunks_exact(features).map(row).sum()
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 /// The weights of a layer, `[out, in · kernel]`.
@@ -71,8 +76,8 @@ mod tests {
     fn norms_from_moments_by_hand() {
         // X has the rows (1, 2) and (3, -1): moments 10, -1, 5. Of w = (1, 2) the products are 5
         // and 1, of (0, 1) they are 2 and -1.
-        let moments = [10.0, -1.0, 5.0];
-        assert_eq!(squared_norm(&[1.0, 2.0, 0.0, 1.0], 2, &moments), 26.0 + 5.0);
+        let matrix = [10.0, -1.0, -1.0, 5.0];
+        assert_eq!(squared_norm(&[1.0, 2.0, 0.0, 1.0], &matrix), 26.0 + 5.0);
     }
 
     #[test]

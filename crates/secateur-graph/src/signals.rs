@@ -121,19 +121,27 @@ impl Signal for FlowMoments {
 /// layer's squared error, up to a factor.
 ///
 /// The state, which [`ScoreContext::accumulated`](secateur_core::scorer::ScoreContext::accumulated)
-/// gives, is the lower triangle row by row, group after group; [`at`](Self::at) reads it. Memory:
-/// as [`Gram`](crate::Gram), for each group.
+/// gives, is the lower triangle row by row, group after group; [`matrix`](Self::matrix) reads it.
+/// Memory: as [`Gram`](crate::Gram), for each group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputGram;
 
 impl InputGram {
-    /// `Σ x_i x_j` of the features `i` and `j` of a group, from a state for rows of `features`;
-    /// 0 for what it does not have.
+    /// The symmetric matrix `Σ x_i x_j` of a group, row by row, from a state for rows of `features`;
+    /// `None` for a group that the state does not have.
     #[must_use]
-    pub fn at(state: &[f64], features: usize, group: usize, i: usize, j: usize) -> f64 {
-        let start = group * triangle(features);
-        let at = start + crate::statistics::place(i, j);
-        state.get(at).copied().unwrap_or(0.0)
+    pub fn matrix(state: &[f64], features: usize, group: usize) -> Option<Vec<f64>> {
+        let mut lines = state.chunks_exact(triangle(features).max(1)).nth(group)?;
+        let mut matrix = vec![0.0; features * features];
+        for i in 0..features {
+            let (line, rest) = lines.split_at(i + 1);
+            lines = rest;
+            matrix[i * features..][..=i].copy_from_slice(line);
+            for (j, &sum) in line.iter().enumerate() {
+                matrix[j * features + i] = sum;
+            }
+        }
+        Some(matrix)
     }
 
     /// How many groups a state for rows of `features` has.
@@ -252,7 +260,9 @@ mod tests {
         InputGram.update_flow(&mut state, &Flow::new("w", &first));
         InputGram.update_flow(&mut state, &Flow::new("w", &second));
         assert_eq!(state, [10.0, -1.0, 5.0]);
-        assert_eq!(InputGram::at(&state, 2, 0, 0, 1), -1.0);
+        let matrix = InputGram::matrix(&state, 2, 0).unwrap();
+        assert_eq!(matrix, [10.0, -1.0, -1.0, 5.0]);
+        assert_eq!(InputGram::matrix(&state, 2, 1), None);
         assert_eq!(InputGram::groups(&state, 2), 1);
     }
 

@@ -135,11 +135,10 @@ impl Selector for SparseGpt {
             ));
         }
         let factors = (0..groups)
-            .map(|group| {
-                let at = |i: usize, j: usize| {
-                    let [i, j] = [i, j].map(|at| columns.order[at]);
-                    InputGram::at(moments, features, group, i, j)
-                };
+            .filter_map(|group| InputGram::matrix(moments, features, group))
+            .map(|moments| {
+                let at =
+                    |i: usize, j: usize| moments[columns.order[i] * features + columns.order[j]];
                 inverse_factor(ctx.score.path(), features, self.damping, at)
             })
             .collect::<Result<Vec<_>, _>>()?;
