@@ -1,4 +1,5 @@
-//! Pruned Burn models that run faster.
+//! Pruned Burn models that run faster: [operations](ops) and [layers] that store and multiply only
+//! the weights that pruning left.
 
 #![warn(missing_docs)]
 

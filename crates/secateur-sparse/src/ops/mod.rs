@@ -20,6 +20,7 @@
 
 #![cfg_attr(feature = "ndarray", allow(deprecated))] // NdArray, deprecated in Burn 0.22
 
+mod autodiff;
 mod backend;
 #[cfg(feature = "wgpu")]
 mod cube;
