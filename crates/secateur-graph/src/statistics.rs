@@ -238,6 +238,8 @@ pub(crate) fn add_products(sums: &mut [f64], features: usize, rows: &[f32]) {
     if count == 0 {
         return;
     }
+    // What is left of a row is no row.
+    let rows = &rows[..count * features];
     let x: Vec<f64> = rows.iter().copied().map(f64::from).collect();
     let x = MatRef::from_row_major_slice(&x, count, features);
     let mut products = Mat::<f64>::zeros(features, features);
