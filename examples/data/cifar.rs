@@ -268,7 +268,8 @@ mod tests {
 
     #[test]
     fn the_real_files_come_in_turns_of_the_classes() {
-        match cifar_jpeg(CifarPart::Test, 20, None) {
+        let dir = super::super::folders::for_tests();
+        match cifar_jpeg(CifarPart::Test, 20, Some(&dir)) {
             Ok(samples) => {
                 let turns: Vec<u8> = (0..10).chain(0..10).collect();
                 assert_eq!(samples.labels(), turns);

@@ -31,3 +31,10 @@ pub fn find(folder: &str, name: &str, dir: Option<&Path>) -> crate::Result<PathB
         remedy: format!("pass --data DIR or set SECATEUR_DATA to the folder that holds `{folder}`"),
     })
 }
+
+/// Where tests look, which run in the package's folder and not in the repository's.
+#[cfg(test)]
+pub(crate) fn for_tests() -> PathBuf {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
+    std::env::var_os("SECATEUR_DATA").map_or_else(beside, PathBuf::from)
+}

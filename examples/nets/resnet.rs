@@ -161,6 +161,7 @@ fn conv3x3(from: usize, to: usize, stride: usize, device: &Device) -> Conv2d {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::folders::for_tests;
     use crate::data::{CifarPart, cifar_jpeg};
 
     #[test]
@@ -186,8 +187,9 @@ mod tests {
     #[test]
     fn the_pretrained_net_knows_its_classes() {
         let device = Device::flex();
-        let loaded = ResNet::pretrained(20, None, &device).and_then(|net| {
-            let images = cifar_jpeg(CifarPart::Test, 200, None)?;
+        let dir = for_tests();
+        let loaded = ResNet::pretrained(20, Some(&dir), &device).and_then(|net| {
+            let images = cifar_jpeg(CifarPart::Test, 200, Some(&dir))?;
             Ok((net, images))
         });
         let (net, images) = match loaded {

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use secateur_examples::{ExampleError, Result};
 
+use crate::method::Method;
+
 pub(crate) const HELP: &str = "\
 One-shot pruning of a pretrained ResNet by magnitude, Wanda and SparseGPT.
 
@@ -14,6 +16,7 @@ One-shot pruning of a pretrained ResNet by magnitude, Wanda and SparseGPT.
   --depth N         layers of the net: 20, 32 or 44 (default: 20)
   --images N        test images (default: 2000)
   --calibration N   training images to calibrate with, 64 at a time (default: 128)
+  --only METHODS    only these, with commas: magnitude wanda wanda-layer sparsegpt
   --sparsity LIST   shares of zeros in percent, with commas (default: 50,60,70,80,90)
   --smoke           few images, one sparsity: whether it runs, the numbers mean nothing;
                     skips itself where there is no data
@@ -26,6 +29,7 @@ pub(crate) struct Args {
     pub depth: usize,
     pub images: usize,
     pub calibration: usize,
+    pub methods: Vec<Method>,
     pub sparsities: Vec<f64>,
     /// A missing data set ends the program well.
     pub smoke: bool,
@@ -45,6 +49,7 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Command> 
         depth: 20,
         images: 2_000,
         calibration: 128,
+        methods: Method::ALL.to_vec(),
         sparsities: [50, 60, 70, 80, 90].map(|s| f64::from(s) / 100.0).to_vec(),
         smoke: false,
     };
@@ -65,6 +70,10 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Command> 
             "--depth" => args.depth = number(&option, words.next())?,
             "--images" => args.images = number(&option, words.next())?,
             "--calibration" => args.calibration = number(&option, words.next())?,
+            "--only" => {
+                let names = value(&option, words.next())?;
+                args.methods = names.split(',').map(str::parse).collect::<Result<_>>()?;
+            }
             "--sparsity" => args.sparsities = percents(&option, words.next())?,
             _ => {
                 return Err(ExampleError::Usage(format!(
@@ -114,12 +123,14 @@ mod tests {
 
     #[test]
     fn options_are_read() {
-        let line = "--depth 32 --images 10 --calibration 20 --sparsity 50,87.5 --data d";
+        let line =
+            "--depth 32 --images 10 --calibration 20 --sparsity 50,87.5 --only wanda,sparsegpt";
         let Command::Compare(args) = words(line).unwrap() else {
             panic!("{line}");
         };
         assert_eq!((args.depth, args.images, args.calibration), (32, 10, 20));
         assert_eq!(args.sparsities, [0.5, 0.875]);
+        assert_eq!(args.methods, [Method::Wanda, Method::SparseGpt]);
         assert_eq!(words("--smoke --help").unwrap(), Command::Help);
     }
 
@@ -130,6 +141,7 @@ mod tests {
             ("--images 0", "from 1, not `0`"),
             ("--sparsity 100", "less than 100"),
             ("--sparsity 5,x", "not `5,x`"),
+            ("--only wonda", "no method `wonda`"),
             ("--frob", "no option `--frob`"),
         ];
         for (line, expected) in cases {

@@ -6,7 +6,7 @@
 //! | file | what it shows |
 //! | --- | --- |
 //! | `prune.rs` | capture, calibrate through taps, prune, finish: layer after layer |
-//! | `method.rs` | the three methods as configurations |
+//! | `method.rs` | the methods as configurations |
 //! | `measure.rs` | accuracy, and the error of a layer's output from its second moments |
 
 mod args;
@@ -24,7 +24,6 @@ use secateur_examples::{ExampleError, Result};
 
 use args::{Args, Command};
 use measure::accuracy;
-use method::Method;
 use prune::{Calibration, pruned};
 use table::{Cell, Table};
 
@@ -68,11 +67,12 @@ fn compare(args: &Args) -> Result<Table> {
         images: test.len(),
         calibration: calibration.images(),
         dense: accuracy(&net, &test, &device),
+        methods: args.methods.clone(),
         rows: Vec::new(),
     };
     for &sparsity in &args.sparsities {
         let mut cells = Vec::new();
-        for method in Method::ALL {
+        for &method in &args.methods {
             let outcome = pruned(&net, method, sparsity, &calibration)?;
             let cell = Cell {
                 method,

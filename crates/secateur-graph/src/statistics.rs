@@ -178,7 +178,10 @@ impl Gram {
     /// Adds many rows, one after the other, faster than one by one; numbers that do not fill a
     /// last row are left out. The sums may differ from those of single rows in their last bits.
     pub fn add_rows(&mut self, rows: &[f32]) {
-        let features = self.features.max(1);
+        let features = self.features;
+        if features == 0 {
+            return;
+        }
         for rows in rows.chunks(features * ROWS_AT_ONCE) {
             let rows = &rows[..rows.len() - rows.len() % features];
             add_products(&mut self.sums, self.features, rows);
@@ -235,7 +238,7 @@ pub(crate) fn place(i: usize, j: usize) -> usize {
 /// Adds `Σ xᵀx` of the rows to the lower triangle of sums.
 pub(crate) fn add_products(sums: &mut [f64], features: usize, rows: &[f32]) {
     let count = rows.len() / features.max(1);
-    if count == 0 {
+    if features == 0 || count == 0 {
         return;
     }
     // What is left of a row is no row.
