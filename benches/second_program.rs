@@ -50,8 +50,11 @@ impl SecondProgram {
     ///
     /// Where the system cannot.
     pub fn start(executable: &Path, threads: usize) -> Result<Self> {
-        let mut child = Command::new(executable)
-            .arg(threads.to_string())
+        Self::spawn(Command::new(executable).arg(threads.to_string()))
+    }
+
+    fn spawn(command: &mut Command) -> Result<Self> {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -117,25 +120,20 @@ fn failure(why: String) -> io::Error {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
-    /// A shell script in its place.
-    fn stand_in(folder: &Path, script: &str) -> SecondProgram {
-        let path = folder.join("stand-in");
-        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        SecondProgram::start(&path, 1).unwrap()
+    /// A shell script in its place. It is no file: one that has just been written cannot be
+    /// executed while a child of another test, forked meanwhile, still holds it open.
+    fn stand_in(script: &str) -> SecondProgram {
+        SecondProgram::spawn(Command::new("sh").args(["-c", script, "stand-in", "1"])).unwrap()
     }
 
     const WORK: &str = "work product 2 3 4";
 
     #[test]
     fn it_is_asked_line_by_line() {
-        let folder = tempfile::tempdir().unwrap();
         let script = "read work; echo ready; read s; echo 0.25; read s; echo \"$1 $work\"";
-        let mut program = stand_in(folder.path(), script);
+        let mut program = stand_in(script);
         program.prepare(WORK).unwrap();
         assert_eq!(program.sample().unwrap(), 0.25);
         let message = program.sample().unwrap_err().to_string();
@@ -147,14 +145,13 @@ mod tests {
 
     #[test]
     fn its_end_and_its_refusal_are_errors() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut silent = stand_in(folder.path(), "read work");
+        let mut silent = stand_in("read work");
         let message = silent.prepare(WORK).unwrap_err().to_string();
         assert!(message.contains("it ended"), "{message}");
         drop(silent);
-        let mut refusing = stand_in(folder.path(), "read work; echo error no such work");
+        let mut refusing = stand_in("read work; echo error no such work");
         let message = refusing.prepare(WORK).unwrap_err().to_string();
         assert!(message.contains("error no such work"), "{message}");
-        assert!(SecondProgram::start(&folder.path().join("absent"), 1).is_err());
+        assert!(SecondProgram::start(Path::new("/no/such/program"), 1).is_err());
     }
 }

@@ -20,6 +20,8 @@ pub use secateur_graph as graph;
 pub use secateur_methods as methods;
 #[cfg(feature = "sparse")]
 pub use secateur_sparse as sparse;
+#[cfg(feature = "structure")]
+pub use secateur_structure as structure;
 
 #[cfg(feature = "pytorch")]
 pub mod pytorch;

@@ -1,0 +1,42 @@
+//! What goes from each parameter: the places of its dimensions that are left.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// What is left of one parameter.
+///
+/// Each dimension has a list of its places that stay, strictly ascending; `None` where all do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParamCut {
+    /// The parameter's dimensions before.
+    pub shape: Vec<usize>,
+    /// For each dimension the places that stay.
+    pub kept: Vec<Option<Vec<usize>>>,
+}
+
+impl ParamCut {
+    /// The dimensions that are left.
+    #[must_use]
+    pub fn shape_after(&self) -> Vec<usize> {
+        let dims = self.shape.iter().zip(&self.kept);
+        dims.map(|(&all, kept)| kept.as_ref().map_or(all, Vec::len))
+            .collect()
+    }
+
+    /// Whether everything stays.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.kept.iter().all(Option::is_none)
+    }
+}
+
+/// What is left of a model: its parameters by record path, those that stay whole left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cut {
+    /// By record path.
+    pub params: BTreeMap<String, ParamCut>,
+    /// New values of layers' settings by path of the layer and name of the setting, such as
+    /// `groups` of a convolution.
+    pub settings: BTreeMap<String, usize>,
+}
