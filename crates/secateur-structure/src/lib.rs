@@ -4,4 +4,6 @@
 #![warn(missing_docs)]
 
 pub mod axes;
+pub mod coupling;
 pub mod cut;
+pub mod error;

@@ -180,6 +180,12 @@ impl Axes {
         self.axes.is_empty()
     }
 
+    /// Marks what two dimensions are made of as mixed up.
+    pub fn mix_both(&mut self, a: &Dim, b: &Dim) {
+        self.mix(a);
+        self.mix(b);
+    }
+
     /// Marks what a dimension is made of as mixed up.
     fn mix(&mut self, dim: &Dim) {
         self.mark(dim, self.mixed);

@@ -1,0 +1,3 @@
+//! Which places of a captured model go together.
+
+mod chains;
