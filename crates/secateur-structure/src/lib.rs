@@ -7,3 +7,8 @@ pub mod axes;
 pub mod coupling;
 pub mod cut;
 pub mod error;
+pub mod plan;
+pub mod removal;
+pub mod settings;
+pub mod slice;
+mod survey;

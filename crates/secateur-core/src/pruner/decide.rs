@@ -57,6 +57,46 @@ impl Pruner {
         table: &ParamTable,
         step: usize,
     ) -> Result<Vec<Choice>, PruneError> {
+        let prepared = self.prepare(model, table)?;
+        let Prepared {
+            params,
+            masks,
+            units,
+            ..
+        } = &prepared;
+        let scoring = prepared.scoring(self, step);
+        let scores = scoring.run(model)?;
+        let standing: Vec<Bits> = units
+            .iter()
+            .zip(masks)
+            .map(|(units, mask)| units.collapse(mask))
+            .collect::<Result<_, _>>()?;
+        let targets: Vec<Target> = params
+            .iter()
+            .zip(units)
+            .map(|(param, units)| self.unit_target(param, units, step))
+            .collect::<Result<_, _>>()?;
+        let allotments = self.allot(params, units, &standing, &targets, &scores)?;
+        scoring.select(model, &scores, &targets, &allotments, masks.clone())
+    }
+
+    /// The scores of all elements, in the order of each parameter's own tensor.
+    pub(super) fn element_scores<M: Module>(
+        &self,
+        model: &M,
+        table: &ParamTable,
+        step: usize,
+    ) -> Result<BTreeMap<String, Vec<f32>>, PruneError> {
+        let prepared = self.prepare(model, table)?;
+        let scores = prepared.scoring(self, step).run(model)?;
+        let params = prepared.params.into_iter().zip(prepared.views).zip(scores);
+        Ok(params
+            .map(|((param, view), scored)| (param.info.path, view.to_storage(&scored.elements)))
+            .collect())
+    }
+
+    /// What scoring starts from.
+    fn prepare<M: Module>(&self, model: &M, table: &ParamTable) -> Result<Prepared, PruneError> {
         for param in &self.params {
             if let Some(entry) = table.get(&param.info.path) {
                 crate::attach::check_attached(entry, self.config.treatment.flow())?;
@@ -94,28 +134,13 @@ impl Pruner {
             })
             .collect::<Result<_, _>>()?;
         let vectors = read_vectors(model, table)?;
-        let scoring = Scoring {
-            pruner: self,
-            params: &params,
-            masks: &masks,
-            views: &views,
-            units: &units,
-            vectors: &vectors,
-            step,
-        };
-        let scores = scoring.run(model)?;
-        let standing: Vec<Bits> = units
-            .iter()
-            .zip(&masks)
-            .map(|(units, mask)| units.collapse(mask))
-            .collect::<Result<_, _>>()?;
-        let targets: Vec<Target> = params
-            .iter()
-            .zip(&units)
-            .map(|(param, units)| self.unit_target(param, units, step))
-            .collect::<Result<_, _>>()?;
-        let allotments = self.allot(&params, &units, &standing, &targets, &scores)?;
-        scoring.select(model, &scores, &targets, &allotments, masks.clone())
+        Ok(Prepared {
+            params,
+            masks,
+            views,
+            units,
+            vectors,
+        })
     }
 
     /// Among which units scores are compared.
@@ -291,6 +316,29 @@ impl Pruner {
             }
         }
         Ok(data)
+    }
+}
+
+/// The parameters to be pruned as they are now.
+struct Prepared {
+    params: Vec<Pruned>,
+    masks: Vec<Mask>,
+    views: Vec<View>,
+    units: Vec<Units>,
+    vectors: BTreeMap<String, Neighbour>,
+}
+
+impl Prepared {
+    fn scoring<'a>(&'a self, pruner: &'a Pruner, step: usize) -> Scoring<'a> {
+        Scoring {
+            pruner,
+            params: &self.params,
+            masks: &self.masks,
+            views: &self.views,
+            units: &self.units,
+            vectors: &self.vectors,
+            step,
+        }
     }
 }
 

@@ -184,6 +184,21 @@ impl Pruner {
             .collect())
     }
 
+    /// The scores of all elements at `step` by parameter path, each in the order of the
+    /// parameter's own tensor (row-major), larger is kept: for whoever ranks other units than a
+    /// pattern's. Changes nothing.
+    ///
+    /// # Errors
+    /// Those of the scorer, [`PruneError::ModelChanged`].
+    pub fn scores<M: Module>(
+        &self,
+        model: &M,
+        step: usize,
+    ) -> Result<BTreeMap<String, Vec<f32>>, PruneError> {
+        let table = self.table_of(model)?;
+        self.element_scores(model, &table, step)
+    }
+
     /// The masks on the model, by parameter path; keep-all where none is attached.
     ///
     /// # Errors

@@ -60,6 +60,12 @@ pub(super) struct Used {
     role: Role,
 }
 
+impl Used {
+    pub(super) fn is(&self, side: Side) -> bool {
+        self.sides.contains(&side)
+    }
+}
+
 /// All parameters that operations read, in the order of their first use, with the uses of each of
 /// their dimensions.
 pub(super) fn uses(graph: &Graph) -> Vec<(ValueId, &str, Vec<Used>)> {

@@ -226,6 +226,25 @@ impl Coupling {
         Ok(units)
     }
 
+    /// The weight of a layer (the path of the layer, or of a parameter) and which of its
+    /// dimensions holds its outputs or inputs.
+    ///
+    /// # Errors
+    ///
+    /// [`StructureError::UnknownPath`].
+    pub fn weight_side(&self, layer: &str, side: Side) -> Result<(String, usize), StructureError> {
+        let uses = members::uses(&self.graph);
+        let weight = format!("{layer}.weight");
+        let found = uses.iter().find_map(|(_, path, dims)| {
+            let dim = dims.iter().position(|used| used.is(side))?;
+            (*path == layer || *path == weight).then(|| ((*path).to_owned(), dim))
+        });
+        found.ok_or_else(|| StructureError::UnknownPath {
+            path: layer.into(),
+            known: uses.iter().map(|(_, path, _)| (*path).to_owned()).collect(),
+        })
+    }
+
     fn units_in(&self, dim: &Dim, mut place: usize, units: &mut Vec<Unit>) {
         match dim {
             Dim::Axis(axis) => units.push(Unit { axis: *axis, place }),

@@ -5,22 +5,23 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::activation::relu;
-use burn::tensor::{Device, Tensor};
-use secateur_graph::ModelGraph;
-use secateur_structure::axes::Removed;
-use secateur_structure::coupling::Coupling;
+use burn::tensor::{Device, Distribution, Tensor};
+use secateur::Prune;
+use secateur::graph::ModelGraph;
+use secateur::structure::axes::Removed;
+use secateur::structure::coupling::Coupling;
 
-#[derive(Module, Debug)]
-struct Net {
-    conv1: Conv2d,
-    bn1: BatchNorm,
-    conv2: Conv2d,
+#[derive(Module, Prune, Debug)]
+pub struct Net {
+    pub conv1: Conv2d,
+    pub bn1: BatchNorm,
+    pub conv2: Conv2d,
     pool: MaxPool2d,
-    fc: Linear,
+    pub fc: Linear,
 }
 
 impl Net {
-    fn new(device: &Device) -> Self {
+    pub fn new(device: &Device) -> Self {
         let conv = |channels| {
             Conv2dConfig::new(channels, [3, 3]).with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
         };
@@ -33,7 +34,7 @@ impl Net {
         }
     }
 
-    fn forward(&self, x: Tensor<4>) -> Tensor<2> {
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<2> {
         let x = relu(self.bn1.forward(self.conv1.forward(x)));
         let x = relu(self.conv2.forward(x));
         let x: Tensor<2> = self.pool.forward(x).flatten(1, 3);
@@ -41,11 +42,14 @@ impl Net {
     }
 }
 
+pub fn example() -> Tensor<4> {
+    let shape = [2, 1, 4, 6];
+    Tensor::random(shape, Distribution::Default, &Device::flex())
+}
+
 fn coupling() -> Coupling {
-    let device = Device::flex();
-    let net = Net::new(&device);
-    let x = Tensor::zeros([2, 1, 4, 6], &device);
-    let captured = ModelGraph::capture(&net, x, Net::forward).unwrap();
+    let net = Net::new(&Device::flex());
+    let captured = ModelGraph::capture(&net, example(), Net::forward).unwrap();
     Coupling::of(&captured, &[]).unwrap()
 }
 

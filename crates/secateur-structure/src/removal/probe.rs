@@ -1,0 +1,88 @@
+//! Models that show a wrong removal: channels at zero, and vectors moved away from zero.
+
+use std::collections::BTreeMap;
+
+use burn::Tensor;
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::TensorData;
+use secateur_core::random::Stream;
+
+/// Which elements of a parameter are set to zero: for some dimensions the places, all else whole.
+pub(super) type Zeroed = BTreeMap<String, Vec<(usize, Vec<usize>)>>;
+
+/// The model with some slices of its parameters at zero. Masks act as before.
+pub(super) fn zeroed<M: Module>(model: &M, slices: &Zeroed) -> M {
+    change(model, |path, shape, values| {
+        let Some(slices) = slices.get(path) else {
+            return;
+        };
+        for (dim, places) in slices {
+            let inner: usize = shape[dim + 1..].iter().product();
+            let size = shape[*dim];
+            for (at, value) in values.iter_mut().enumerate() {
+                if places.binary_search(&(at / inner % size)).is_ok() {
+                    *value = 0.0;
+                }
+            }
+        }
+    })
+}
+
+/// The model with its vectors (biases, scales, shifts, running statistics) a little larger, each
+/// by an amount of its own: fresh layers have zeros and ones there, under which wrong indices do
+/// not show.
+pub(super) fn stirred<M: Module>(model: &M) -> M {
+    change(model, |path, shape, values| {
+        if shape.len() != 1 {
+            return;
+        }
+        let mut random = Stream::new(0, path, 0);
+        for value in values {
+            *value += 0.05 + 0.2 * random.uniform();
+        }
+    })
+}
+
+fn change<M: Module>(model: &M, each: impl FnMut(&str, &[usize], &mut [f32])) -> M {
+    struct Changer<F> {
+        path: Vec<String>,
+        inside: usize,
+        each: F,
+    }
+
+    impl<F: FnMut(&str, &[usize], &mut [f32])> ModuleMapper for Changer<F> {
+        fn enter_module(&mut self, name: &str, container_type: &str) {
+            self.path.push(name.into());
+            self.inside += usize::from(container_type == "Reparameterization");
+        }
+
+        fn exit_module(&mut self, _name: &str, container_type: &str) {
+            self.path.pop();
+            self.inside -= usize::from(container_type == "Reparameterization");
+        }
+
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            if self.inside > 0 {
+                return param;
+            }
+            let path = self.path.join(".");
+            param.map(|tensor| {
+                let device = tensor.device();
+                let dtype = tensor.dtype();
+                let data = tensor.into_data();
+                let shape: Vec<usize> = data.shape().iter().copied().collect();
+                let mut values: Vec<f32> = data.iter::<f32>().collect();
+                (self.each)(&path, &shape, &mut values);
+                let data = TensorData::new(values, shape).convert_dtype(dtype);
+                Tensor::from_data(data, (&device, dtype))
+            })
+        }
+    }
+
+    // What `valid` gives shares no running statistics with the model.
+    model.valid().map(&mut Changer {
+        path: Vec::new(),
+        inside: 0,
+        each,
+    })
+}

@@ -1,3 +1,0 @@
-//! Which places of a captured model go together.
-
-mod chains;

@@ -1,0 +1,5 @@
+//! Coupled channels, and taking them out.
+#![cfg(feature = "structure")]
+
+mod chains;
+mod removal;
