@@ -204,6 +204,59 @@ pub enum StructureError {
         tolerance: f64,
     },
 
+    /// There are no scores to judge a group by.
+    #[error(
+        "the channels of `{path}` have no scores ({judged} were to be judged); score these \
+         parameters too (`PrunerConfig::with_also`), or leave the group out (`with_skip`)"
+    )]
+    NoScores {
+        /// The group's first producer.
+        path: String,
+        /// Which members were to be judged.
+        judged: String,
+    },
+
+    /// Another number of scores than elements.
+    #[error("`{path}` has {expected} elements or channels and {got} scores; give one for each")]
+    ScoreCount {
+        /// Parameter path.
+        path: String,
+        /// How many there should be.
+        expected: usize,
+        /// How many there are.
+        got: usize,
+    },
+
+    /// A score is no number.
+    #[error("a score of `{path}` is NaN; look for NaN in its weights or in the scorer")]
+    NanScore {
+        /// The group's first producer.
+        path: String,
+    },
+
+    /// A share that is none.
+    #[error("{share} is no share; give one from 0 to 1")]
+    Share {
+        /// What was given.
+        share: f64,
+    },
+
+    /// A budget that cannot be met.
+    #[error(
+        "{limit} {cost} cannot be met: the model has {now} and {least} with every group at its \
+         floor; raise the budget, or lower floors"
+    )]
+    Budget {
+        /// What is limited.
+        cost: String,
+        /// The limit.
+        limit: f64,
+        /// What it is now.
+        now: f64,
+        /// The least that it can become.
+        least: f64,
+    },
+
     /// The model cannot be captured.
     #[error("{0}")]
     Graph(String),

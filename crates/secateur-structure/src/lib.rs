@@ -4,9 +4,11 @@
 #![warn(missing_docs)]
 
 pub mod axes;
+pub mod choice;
 pub mod coupling;
 pub mod cut;
 pub mod error;
+pub mod importance;
 pub mod plan;
 pub mod removal;
 pub mod settings;

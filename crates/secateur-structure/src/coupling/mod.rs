@@ -71,6 +71,30 @@ impl Group {
     }
 }
 
+/// What an axis is in a product: the heads of an attention or their width, the groups of a
+/// convolution or their channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Factor {
+    /// Whether it is the outermost factor: heads, groups.
+    pub outermost: bool,
+    /// Whether the outermost factor are the groups of a convolution.
+    pub of_convolution: bool,
+}
+
+impl Factor {
+    /// Whether it is what one means by channels when whole heads are to go.
+    #[must_use]
+    pub fn is_coarse(self) -> bool {
+        self.outermost != self.of_convolution
+    }
+
+    /// Whether it is what one means by channels when heads are to become narrower.
+    #[must_use]
+    pub fn is_fine(self) -> bool {
+        !self.outermost
+    }
+}
+
 /// The coupled channels of a model.
 #[derive(Clone, Debug)]
 pub struct Coupling {
@@ -194,6 +218,57 @@ impl Coupling {
                     .collect(),
             }),
         }
+    }
+
+    /// The shape of a parameter.
+    ///
+    /// # Errors
+    ///
+    /// [`StructureError::UnknownPath`] with the paths that there are.
+    pub fn shape_of(&self, path: &str) -> Result<&[usize], StructureError> {
+        self.dims_of(path)?;
+        let found = parameters(&self.graph).find(|(_, known)| *known == path);
+        Ok(found.map_or(&[], |(value, _)| &self.graph.value(value).shape))
+    }
+
+    /// What an axis is in a product with others that may lose places too; `None` where it is in
+    /// none.
+    #[must_use]
+    pub fn factor_of(&self, axis: AxisId) -> Option<Factor> {
+        let is_free = |axis: &AxisId| {
+            self.axes.len(*axis) > 1 && self.group(*axis).is_none_or(Group::is_free)
+        };
+        let mut found = None;
+        for (value, _) in parameters(&self.graph) {
+            for dim in self.dims(value) {
+                let Dim::Product(factors) = dim else { continue };
+                let axes: Vec<Vec<AxisId>> = factors
+                    .iter()
+                    .map(|factor| self.axes.axes_of(factor))
+                    .filter(|axes| axes.iter().any(is_free))
+                    .collect();
+                let place = axes.iter().position(|axes| axes.contains(&axis));
+                let Some(place) = place.filter(|_| axes.len() > 1) else {
+                    continue;
+                };
+                let of_convolution = self.conv_groups.iter().any(|(_, group)| {
+                    let group = self.axes.axes_of(group);
+                    axes[0].iter().any(|axis| group.contains(axis))
+                });
+                let factor = Factor {
+                    outermost: place == 0,
+                    of_convolution,
+                };
+                // An axis that is outermost anywhere is what the others are inside of.
+                found = match found {
+                    Some(Factor {
+                        outermost: true, ..
+                    }) => found,
+                    _ => Some(factor),
+                };
+            }
+        }
+        found
     }
 
     /// The units that a place of a parameter's dimension goes with; usually one. The place goes
