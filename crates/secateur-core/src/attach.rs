@@ -312,13 +312,18 @@ impl ModuleMapper for MaskWriter<'_> {
     }
 }
 
-pub(crate) enum MaskField {
+/// The two tensors of an [`AttachedMask`], both flat and in the parameter's storage order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MaskField {
+    /// True where the effective weight is zero: one element for each of the parameter's.
     Removed,
+    /// Where the gradient is stopped: as long as `Removed`, or empty where it is stopped nowhere.
     Blocked,
 }
 
-/// Splits `fc.weight.mask.removed` into the parameter's path and the mask's field.
-pub(crate) fn mask_field(path: &[String]) -> Option<(String, MaskField)> {
+/// Splits `fc.weight.mask.removed`, the record path of a mask's tensor, into the parameter's path
+/// and the mask's field; `None` for the path of anything else.
+pub fn mask_field(path: &[String]) -> Option<(String, MaskField)> {
     let [owner @ .., name, field] = path else {
         return None;
     };

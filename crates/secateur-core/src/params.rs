@@ -323,7 +323,7 @@ pub(crate) fn layer_name(container: &str) -> &str {
 /// a column-major `Linear` is: recorded `[out, in]`, held `[in, out]`.
 ///
 /// Asks the parameter's own load mapper, with two elements, so nothing is initialised.
-pub(crate) fn is_column_major<const D: usize>(param: &Param<Tensor<D>>) -> bool {
+pub fn is_column_major<const D: usize>(param: &Param<Tensor<D>>) -> bool {
     let mut dims = [1; D];
     let Some(last) = dims.last_mut().filter(|_| D == 2) else {
         return false;

@@ -3,4 +3,10 @@
 
 #![warn(missing_docs)]
 
+pub mod checkpoint;
 pub mod cut;
+pub mod error;
+pub mod optimizer;
+pub mod settings;
+pub mod slice;
+mod survey;
