@@ -22,15 +22,12 @@
 //! Equal sets have equal bytes. The seal is checked before the version is believed, so a flipped
 //! bit is never mistaken for the file of a later Secateur.
 
-use std::fs::File;
-use std::io::{self, Read, Write};
 use std::path::Path;
-
-use burn_pack::AtomicFile;
 
 use crate::error::PruneError;
 use crate::mask::{Mask, elements};
 use crate::mask_set::MaskSet;
+use crate::seal;
 
 /// The version that [`MaskSet::save`] writes and the highest that [`MaskSet::load`] reads.
 pub const FORMAT_VERSION: u32 = 1;
@@ -50,7 +47,7 @@ impl MaskSet {
     /// # Ok::<(), secateur_core::error::PruneError>(())
     /// ```
     pub fn to_bytes(&self) -> Vec<u8> {
-        seal(FORMAT_VERSION, &encode(self))
+        seal::seal(MAGIC, FORMAT_VERSION, &encode(self))
     }
 
     /// Reads the bytes of a mask file.
@@ -60,7 +57,7 @@ impl MaskSet {
     /// [`PruneError::CorruptFile`] if the bytes are damaged or no mask file,
     /// [`PruneError::FileVersion`] if a later Secateur wrote them.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, PruneError> {
-        read(bytes).map_err(|fault| fault.of("bytes in memory".into()))
+        read(bytes, "bytes in memory")
     }
 
     /// Writes a mask file, replacing the one that may be there.
@@ -84,19 +81,7 @@ impl MaskSet {
     ///
     /// [`PruneError::Io`] if the operating system refuses.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), PruneError> {
-        let path = path.as_ref();
-        let refused = |why: &dyn ToString| PruneError::Io {
-            action: "write",
-            file: path.into(),
-            why: why.to_string(),
-        };
-        let (scratch, mut file) = AtomicFile::create(path).map_err(|e| refused(&e))?;
-        // The handle that wrote is the one that learns of a full disk, so it is the one to sync.
-        file.write_all(&self.to_bytes())
-            .and_then(|()| file.sync_all())
-            .map_err(|e| refused(&e))?;
-        drop(file);
-        scratch.commit().map_err(|e| refused(&e))
+        seal::write(path.as_ref(), &self.to_bytes())
     }
 
     /// Reads a mask file.
@@ -107,108 +92,20 @@ impl MaskSet {
     /// or no mask file, [`PruneError::FileVersion`] if a later Secateur wrote it.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, PruneError> {
         let path = path.as_ref();
-        let bytes = read_bytes(path).map_err(|error| PruneError::Io {
-            action: "read",
-            file: path.into(),
-            why: error.to_string(),
-        })?;
-        read(&bytes).map_err(|fault| fault.of(path.display().to_string()))
+        read(&seal::read(path, MAGIC)?, &path.display().to_string())
     }
 }
 
-/// The bytes of a file, or only the first few if they show that it is no mask file: it may be a
-/// model of many gigabytes.
-fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
-    let mut bytes = Vec::new();
-    (&mut file)
-        .take(MAGIC.len() as u64)
-        .read_to_end(&mut bytes)?;
-    if bytes == MAGIC {
-        file.read_to_end(&mut bytes)?;
-    }
-    Ok(bytes)
+/// What errors call the file.
+const KIND: &str = "mask file";
+
+fn read(bytes: &[u8], name: &str) -> Result<MaskSet, PruneError> {
+    let (_, payload) = seal::unseal(bytes, MAGIC, FORMAT_VERSION, KIND, name)?;
+    decode(payload).map_err(|why| seal::corrupt(name, KIND, why))
 }
 
-/// What is wrong with a file whose name is not known yet.
-#[derive(Debug)]
-enum Fault {
-    Corrupt(String),
-    Version(u32),
-}
-
-impl Fault {
-    fn of(self, file: String) -> PruneError {
-        match self {
-            Self::Corrupt(why) => PruneError::CorruptFile {
-                file,
-                kind: "mask file".into(),
-                why,
-            },
-            Self::Version(found) => PruneError::FileVersion {
-                file,
-                found,
-                supported: FORMAT_VERSION,
-            },
-        }
-    }
-}
-
-fn corrupt<T>(why: impl Into<String>) -> Result<T, Fault> {
-    Err(Fault::Corrupt(why.into()))
-}
-
-fn read(bytes: &[u8]) -> Result<MaskSet, Fault> {
-    match unseal(bytes)? {
-        (FORMAT_VERSION, payload) => decode(payload),
-        (0, _) => corrupt("it has format version 0, which never was"),
-        (later, _) => Err(Fault::Version(later)),
-    }
-}
-
-fn seal(version: u32, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = MAGIC.to_vec();
-    bytes.extend(version.to_le_bytes());
-    bytes.extend((payload.len() as u64).to_le_bytes());
-    bytes.extend(payload);
-    bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
-    bytes
-}
-
-/// The version and payload of a container that is whole.
-fn unseal(bytes: &[u8]) -> Result<(u32, &[u8]), Fault> {
-    let Some(rest) = bytes.strip_prefix(MAGIC) else {
-        return corrupt("it does not begin with `SECMASK1`");
-    };
-    let Some((version, length, payload, checksum)) = fields(rest) else {
-        return corrupt(format!(
-            "it ends after {} bytes, within its header",
-            bytes.len()
-        ));
-    };
-    if payload.len() as u64 != length {
-        let got = payload.len();
-        return corrupt(format!(
-            "it holds {got} bytes of masks where {length} are announced"
-        ));
-    }
-    if crc32fast::hash(&bytes[..bytes.len() - size_of_val(&checksum)]) != checksum {
-        return corrupt("its checksum does not match");
-    }
-    Ok((version, payload))
-}
-
-/// Version, announced length, payload and checksum, unchecked.
-fn fields(rest: &[u8]) -> Option<(u32, u64, &[u8], u32)> {
-    let (&version, rest) = rest.split_first_chunk()?;
-    let (&length, rest) = rest.split_first_chunk()?;
-    let (payload, &checksum) = rest.split_last_chunk()?;
-    Some((
-        u32::from_le_bytes(version),
-        u64::from_le_bytes(length),
-        payload,
-        u32::from_le_bytes(checksum),
-    ))
+fn corrupt<T>(why: impl Into<String>) -> Result<T, String> {
+    Err(why.into())
 }
 
 fn encode(masks: &MaskSet) -> Vec<u8> {
@@ -228,7 +125,7 @@ fn put(payload: &mut Vec<u8>, numbers: impl IntoIterator<Item = u64>) {
 }
 
 /// The checksum matched, yet nothing is believed: a file can be made up.
-fn decode(payload: &[u8]) -> Result<MaskSet, Fault> {
+fn decode(payload: &[u8]) -> Result<MaskSet, String> {
     let mut payload = Payload { rest: payload };
     let [count] = payload.numbers()?;
     let mut masks: Vec<(String, Mask)> = Vec::new();
@@ -252,7 +149,7 @@ struct Payload<'a> {
 }
 
 impl<'a> Payload<'a> {
-    fn bytes(&mut self, count: u64) -> Result<&'a [u8], Fault> {
+    fn bytes(&mut self, count: u64) -> Result<&'a [u8], String> {
         let count = usize::try_from(count).ok();
         match count.and_then(|count| self.rest.split_at_checked(count)) {
             Some((bytes, rest)) => {
@@ -263,18 +160,18 @@ impl<'a> Payload<'a> {
         }
     }
 
-    fn words(&mut self, count: usize) -> Result<Vec<u64>, Fault> {
+    fn words(&mut self, count: usize) -> Result<Vec<u64>, String> {
         let bytes = self.bytes((count as u64).saturating_mul(8))?;
         let (words, _) = bytes.as_chunks();
         Ok(words.iter().map(|&word| u64::from_le_bytes(word)).collect())
     }
 
-    fn numbers<const N: usize>(&mut self) -> Result<[u64; N], Fault> {
+    fn numbers<const N: usize>(&mut self) -> Result<[u64; N], String> {
         let words = self.words(N)?;
         Ok(std::array::from_fn(|i| words[i]))
     }
 
-    fn path(&mut self) -> Result<String, Fault> {
+    fn path(&mut self) -> Result<String, String> {
         let [length] = self.numbers()?;
         match str::from_utf8(self.bytes(length)?) {
             Ok(path) => Ok(path.to_owned()),
@@ -282,7 +179,7 @@ impl<'a> Payload<'a> {
         }
     }
 
-    fn mask(&mut self, path: &str) -> Result<Mask, Fault> {
+    fn mask(&mut self, path: &str) -> Result<Mask, String> {
         let dims = self.numbers()?;
         let Some((shape, elements)) = counted(dims) else {
             return corrupt(format!("the shape {dims:?} of `{path}` fits no memory"));

@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, path::Path};
 use burn::tensor::{Bytes, TensorData};
 use burn_pack::{Reader, Writer};
 
+pub(crate) use crate::seal::corrupt;
+
 use crate::error::PruneError;
 
 const KIND: &str = "secateur.kind";
@@ -157,8 +159,11 @@ pub(crate) fn kind_of(reader: &Reader) -> Option<&str> {
 }
 
 /// Name, parameter id and data of every tensor, each checked to have the bytes that its shape
-/// asks for, or what is wrong.
-pub(crate) fn tensors(reader: Reader) -> Result<Vec<(String, Option<u64>, TensorData)>, String> {
+/// asks for.
+///
+/// # Errors
+/// What is wrong with the container, in words.
+pub fn tensors(reader: Reader) -> Result<Vec<(String, Option<u64>, TensorData)>, String> {
     let tensors = reader.into_tensors().map_err(|error| error.to_string())?;
     let parts = tensors.into_iter().map(|tensor| {
         let (name, dtype, shape, id, bytes) =
@@ -168,15 +173,6 @@ pub(crate) fn tensors(reader: Reader) -> Result<Vec<(String, Option<u64>, Tensor
         Ok((name, id, data))
     });
     parts.collect()
-}
-
-/// The error for a damaged file.
-pub(crate) fn corrupt(name: &str, kind: &str, why: String) -> PruneError {
-    PruneError::CorruptFile {
-        file: name.into(),
-        kind: kind.into(),
-        why,
-    }
 }
 
 #[cfg(test)]

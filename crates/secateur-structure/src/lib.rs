@@ -4,11 +4,13 @@
 #![warn(missing_docs)]
 
 pub mod axes;
+pub mod checkpoint;
 pub mod choice;
 pub mod coupling;
 pub mod cut;
 pub mod error;
 pub mod importance;
+pub mod optimizer;
 pub mod plan;
 pub mod removal;
 pub mod settings;

@@ -57,24 +57,31 @@ const SPARSE_VERSION: u32 = 1;
 /// file's, [`PruneError::Reparameterized`] if a parameter to be masked carries a LoRA or the like.
 pub fn load_file<M: Module>(model: M, path: impl AsRef<Path>) -> Result<M, PruneError> {
     let path = with_burns_extension(path.as_ref());
-    let name = path.display().to_string();
-    let reader = pack::open(pack::read(&path)?, &name, "model file")?;
+    load_bytes(model, pack::read(&path)?, &path.display().to_string())
+}
+
+/// Loads the bytes of a file into a model as [`load_file`] does; `name` is what errors call them.
+///
+/// # Errors
+/// As [`load_file`].
+pub fn load_bytes<M: Module>(model: M, bytes: Vec<u8>, name: &str) -> Result<M, PruneError> {
+    let reader = pack::open(bytes, name, "model file")?;
     let tensors = match pack::kind_of(&reader) {
         Some(SPARSE) => {
-            let container = Container::from_reader(reader, &name, SPARSE, SPARSE_VERSION)?;
-            sparse::decode(container).map_err(|why| pack::corrupt(&name, SPARSE, why))?
+            let container = Container::from_reader(reader, name, SPARSE, SPARSE_VERSION)?;
+            sparse::decode(container).map_err(|why| pack::corrupt(name, SPARSE, why))?
         }
         Some(kind) => {
             let why = format!("it holds {kind}, which has a `load` of its own");
-            return Err(pack::corrupt(&name, "model file", why));
+            return Err(pack::corrupt(name, "model file", why));
         }
         None => pack::tensors(reader)
-            .map_err(|why| pack::corrupt(&name, "model file", why))?
+            .map_err(|why| pack::corrupt(name, "model file", why))?
             .into_iter()
             .map(|(path, id, data)| (path, Stored { id, data }))
             .collect(),
     };
-    StoredModel::new(name, tensors).load_into(model)
+    StoredModel::new(name.into(), tensors).load_into(model)
 }
 
 /// One tensor of a record: its data, and the id by which optimizers know the parameter.
