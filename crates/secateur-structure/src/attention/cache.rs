@@ -66,10 +66,10 @@ impl<const D: usize> Kept<D> {
         let result = match (self.result.take(), self.tokens) {
             (None, _) => compute(x),
             (Some(kept), None) => kept,
-            (Some(kept), Some(tokens)) => match x.dims()[1].checked_sub(1) {
-                Some(last) => Tensor::cat(vec![kept, compute(x.narrow(1, last, 1))], tokens),
-                None => kept,
-            },
+            (Some(kept), Some(tokens)) => {
+                let last = x.dims()[1].saturating_sub(1);
+                Tensor::cat(vec![kept, compute(x.narrow(1, last, 1))], tokens)
+            }
         };
         self.result = Some(result.clone());
         result

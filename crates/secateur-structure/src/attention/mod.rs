@@ -154,7 +154,8 @@ impl GroupedQueryAttention {
     ///
     /// # Panics
     ///
-    /// As for [`forward`](Self::forward), and if the cache holds another batch.
+    /// As for [`forward`](Self::forward), if the sequence is empty, and if the cache holds another
+    /// batch.
     pub fn forward_cache(&self, input: AttentionInput, cache: &mut AttentionCache) -> MhaOutput {
         let query = cache.query.forward(input.query, |x| self.queries(x));
         let key = cache.key.forward(input.key, |x| self.keys(x));

@@ -65,17 +65,3 @@ fn groups_step_by_step_equal_the_whole_sequence() {
         assert_close(stepped.context, attention.forward(causal(tokens)).context);
     }
 }
-
-#[test]
-fn no_new_token_adds_nothing() {
-    let device = Device::flex();
-    let attention = GroupedQueryAttentionConfig::new(4, 2)
-        .init(&device)
-        .unwrap();
-    let x = random([1, 2, 4], &device);
-    let mut cache = AttentionCache::autoregressive();
-    let first = attention.forward_cache(AttentionInput::self_attn(x.clone()), &mut cache);
-    let none = AttentionInput::self_attn(x.narrow(1, 0, 0));
-    let again = attention.forward_cache(none, &mut cache);
-    assert_close(again.context, first.context);
-}

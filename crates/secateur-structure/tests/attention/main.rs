@@ -30,7 +30,7 @@ fn padding(
     let row: Vec<bool> = (0..seq_length)
         .map(|key| key >= seq_length - hidden)
         .collect();
-    Tensor::from_data(vec![row; batch_size].concat().as_slice(), device)
+    Tensor::<1, Bool>::from_data(vec![row; batch_size].concat().as_slice(), device)
         .reshape([batch_size, seq_length])
 }
 
