@@ -107,13 +107,7 @@ impl GroupedQueryAttention {
     /// the sizes do not fit the weights.
     pub fn into_multi_head(self) -> Result<MultiHeadAttention, AttentionError> {
         self.check()?;
-        if let Some(why) = self.beyond_multi_head() {
-            return Err(AttentionError::NotExpressible {
-                layer: "MultiHeadAttention",
-                why,
-                remedy: "keep the `GroupedQueryAttention`".into(),
-            });
-        }
+        expressible("MultiHeadAttention", self.beyond_multi_head())?;
         let [d_model, _] = self.query.weight.dims();
         Ok(MultiHeadAttention {
             query: self.query,
@@ -130,13 +124,40 @@ impl GroupedQueryAttention {
         })
     }
 
+    /// The same attention as a layer of Burn, with these parameters, and the configuration of that
+    /// layer.
+    ///
+    /// # Errors
+    ///
+    /// [`AttentionError::NotExpressible`] unless all heads are equally wide, key and value have inputs
+    /// of one width, the output has the width of the query's input, every layer has a bias, and scores
+    /// are scaled by the width of a head; [`AttentionError::Setting`] or [`AttentionError::Shape`] if
+    /// the sizes do not fit the weights.
+    pub fn into_cross_attention(
+        self,
+    ) -> Result<(CrossAttention, CrossAttentionConfig), AttentionError> {
+        const LAYER: &str = "CrossAttention";
+        self.check()?;
+        expressible(LAYER, self.beyond_cross_attention())?;
+        let [d_model, _] = self.query.weight.dims();
+        let [d_context, _] = self.key.weight.dims();
+        let config =
+            CrossAttentionConfig::new(d_model, d_context, self.n_heads, self.n_heads_kv, self.d_qk)
+                .with_dropout(self.dropout.prob)
+                .with_min_float(self.min_float)
+                .with_quiet_softmax(self.quiet_softmax);
+        // Parameters of a fresh layer are not drawn before they are read, and these are never read.
+        let fresh = config.init(&self.query.weight.device());
+        let cross = Parameters::of(&self, LAYER).put_into(fresh, LAYER)?;
+        Ok((cross, config))
+    }
+
     /// What Burn's layer has no room for.
     fn beyond_multi_head(&self) -> Option<String> {
         let Self {
             n_heads,
             n_heads_kv,
             d_qk,
-            d_v,
             ..
         } = *self;
         if n_heads != n_heads_kv {
@@ -144,10 +165,8 @@ impl GroupedQueryAttention {
                 "{n_heads} query heads share {n_heads_kv} heads of keys and values"
             ));
         }
-        if d_qk != d_v {
-            return Some(format!(
-                "heads of queries and keys are {d_qk} wide, heads of values {d_v}"
-            ));
+        if let Some(why) = self.beyond_one_width() {
+            return Some(why);
         }
         let inner = n_heads * d_qk;
         for (what, width) in [
@@ -162,11 +181,51 @@ impl GroupedQueryAttention {
                 ));
             }
         }
+        None
+    }
+
+    /// What Burn's layer has no room for.
+    fn beyond_cross_attention(&self) -> Option<String> {
+        if let Some(why) = self.beyond_one_width() {
+            return Some(why);
+        }
+        let [query, key, value] =
+            [&self.query, &self.key, &self.value].map(|linear| linear.weight.dims()[0]);
+        let [_, output] = self.output.weight.dims();
+        if key != value {
+            return Some(format!(
+                "the key's input is {key} wide and the value's {value}"
+            ));
+        }
+        if query != output {
+            return Some(format!(
+                "the query's input is {query} wide and the output {output}"
+            ));
+        }
+        let layers = [
+            ("query", &self.query),
+            ("key", &self.key),
+            ("value", &self.value),
+            ("output", &self.output),
+        ];
+        let without = layers.iter().find(|(_, linear)| linear.bias.is_none());
+        without.map(|(name, _)| format!("`{name}` has no bias"))
+    }
+
+    /// Both of Burn's layers have heads of one width, which gives the scale.
+    fn beyond_one_width(&self) -> Option<String> {
+        let Self {
+            d_qk, d_v, scale, ..
+        } = *self;
+        if d_qk != d_v {
+            return Some(format!(
+                "heads of queries and keys are {d_qk} wide, heads of values {d_v}"
+            ));
+        }
         let burns = scale_of(d_qk);
-        (self.scale != burns).then(|| {
+        (scale != burns).then(|| {
             format!(
-                "scores are scaled by {}, where Burn takes {burns} for heads of width {d_qk}",
-                self.scale
+                "scores are scaled by {scale}, where Burn takes {burns} for heads of width {d_qk}"
             )
         })
     }
@@ -201,6 +260,17 @@ impl GroupedQueryAttention {
         fits("key", &self.key, 1, k)?;
         fits("value", &self.value, 1, v)?;
         fits("output", &self.output, 0, contexts)
+    }
+}
+
+fn expressible(layer: &'static str, beyond: Option<String>) -> Result<(), AttentionError> {
+    match beyond {
+        None => Ok(()),
+        Some(why) => Err(AttentionError::NotExpressible {
+            layer,
+            why,
+            remedy: "keep the `GroupedQueryAttention`".into(),
+        }),
     }
 }
 

@@ -34,8 +34,8 @@ pub enum AttentionError {
 
     /// The parameters of a layer of Burn are not where they were in version 0.22.
     #[error(
-        "`{path}` is missing in Burn's `{layer}`; Secateur knows the layer as it is in Burn 0.22: \
-         use that version"
+        "`{path}` is not where it was in Burn's `{layer}`; Secateur knows the layer as it is in \
+         Burn 0.22: use that version"
     )]
     Missing {
         /// Path of the parameter below the layer.

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-use burn::module::{Flag, Module, ModuleVisitor, Param};
+use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param};
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 
@@ -16,6 +16,8 @@ pub(super) struct Parameters {
     /// `Param<Tensor<D>>` for whatever `D`.
     floats: Vec<(String, Box<dyn Any>)>,
     flags: Vec<(String, Param<Flag>)>,
+    /// First path that [`put_into`](Self::put_into) found nothing for.
+    without: Option<String>,
 }
 
 impl Parameters {
@@ -27,6 +29,20 @@ impl Parameters {
         };
         module.visit(&mut parameters);
         parameters
+    }
+
+    /// `module`, a `layer` of Burn, with these parameters in the places of its own.
+    pub(super) fn put_into<M: Module>(
+        mut self,
+        module: M,
+        layer: &'static str,
+    ) -> Result<M, AttentionError> {
+        self.layer = layer;
+        let module = module.map(&mut self);
+        match self.without.take() {
+            None => Ok(module),
+            Some(path) => Err(self.missing(&path)),
+        }
     }
 
     /// The linear layer at `path`.
@@ -75,5 +91,31 @@ impl ModuleVisitor for Parameters {
 
     fn visit_flag(&mut self, flag: &Param<Flag>) {
         self.flags.push((self.path.join("."), flag.clone()));
+    }
+}
+
+impl ModuleMapper for Parameters {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.into());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let path = self.path.join(".");
+        self.float(&path).unwrap_or_else(|| {
+            self.without.get_or_insert(path);
+            param
+        })
+    }
+
+    fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
+        let path = self.path.join(".");
+        self.flag(&path).unwrap_or_else(|_| {
+            self.without.get_or_insert(path);
+            flag
+        })
     }
 }

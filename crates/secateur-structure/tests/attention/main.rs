@@ -1,6 +1,7 @@
 //! `GroupedQueryAttention` against Burn's attention layers and against itself before pruning.
 
 mod cache;
+mod capture;
 mod config;
 mod convert;
 mod forward;
