@@ -7,14 +7,17 @@ use syn::{Attribute, Expr, ExprLit, ExprUnary, Lit, LitStr, Meta, Path, Token, U
 
 use crate::ctxt::Ctxt;
 use crate::pattern;
+use crate::size::Size;
 
 /// Where an attribute stands.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Place {
     /// On a struct or enum.
     Type,
-    /// On a field or an enum variant.
+    /// On a field of a struct.
     Field,
+    /// On an enum variant or the field in it.
+    Variant,
 }
 
 impl Place {
@@ -22,7 +25,8 @@ impl Place {
     fn known(self) -> &'static [&'static str] {
         match self {
             Self::Type => &["skip", "sparsity", "pattern", "group", "crate"],
-            Self::Field => &["skip", "sparsity", "pattern", "group"],
+            Self::Field => &["skip", "sparsity", "pattern", "group", "tied", "size"],
+            Self::Variant => &["skip", "sparsity", "pattern", "group", "tied"],
         }
     }
 }
@@ -64,6 +68,9 @@ pub(crate) struct PruneAttrs {
     sparsity: Setting<f64>,
     pattern: Setting<String>,
     group: Setting<String>,
+    tied: Setting<String>,
+    /// Holds `None` where the value could not be read.
+    size: Setting<Option<Size>>,
     krate: Setting<Path>,
     /// The attributes as they stand, to be blamed as a whole.
     written: Vec<Attribute>,
@@ -81,6 +88,8 @@ impl PruneAttrs {
             sparsity: Setting::new("sparsity"),
             pattern: Setting::new("pattern"),
             group: Setting::new("group"),
+            tied: Setting::new("tied"),
+            size: Setting::new("size"),
             krate: Setting::new("crate"),
             written: Vec::new(),
         };
@@ -145,8 +154,40 @@ impl PruneAttrs {
                     self.group.set(ctxt, meta, text.value());
                 }
             }
+            // Tying is said of single layers, and a type is a model of several.
+            "tied" if place == Place::Type => ctxt.error_spanned_by(
+                meta,
+                "`tied` goes on the field of a layer, not on the struct or enum",
+            ),
+            "tied" => {
+                let Some(text) = string(ctxt, meta, "tied = \"stream\"") else {
+                    return;
+                };
+                // Layers are tied to each other by their common name.
+                if text.value().trim().is_empty() {
+                    ctxt.error_spanned_by(
+                        text,
+                        "tied layers share a name: write `tied = \"stream\"`",
+                    );
+                } else {
+                    self.tied.set(ctxt, meta, text.value());
+                }
+            }
+            // A size is a number in a field, and a variant holds a module.
+            "size" if place != Place::Field => {
+                ctxt.error_spanned_by(meta, "`size` goes on a `usize` field of a struct, not here")
+            }
+            "size" => {
+                // A size is spelled as `secateur_core` reads and prints it.
+                let size = string(ctxt, meta, "size = \"query.out[0]\"").and_then(|text| {
+                    let read = Size::read(&text.value());
+                    read.map_err(|message| ctxt.error_spanned_by(text, message))
+                        .ok()
+                });
+                self.size.set(ctxt, meta, size);
+            }
             // All code generated for a type reaches Secateur by one path.
-            "crate" if place == Place::Field => ctxt.error_spanned_by(
+            "crate" if place != Place::Type => ctxt.error_spanned_by(
                 meta,
                 "`crate` goes on the struct or enum, not on a field or variant",
             ),
@@ -186,6 +227,22 @@ impl PruneAttrs {
         }
     }
 
+    /// Reports whatever stands here beside `size` as useless, because `why`.
+    pub(crate) fn only_size(&self, ctxt: &Ctxt, why: &str) {
+        let others = [
+            ("skip", self.skip.meta()),
+            ("sparsity", self.sparsity.meta()),
+            ("pattern", self.pattern.meta()),
+            ("group", self.group.meta()),
+            ("tied", self.tied.meta()),
+        ];
+        for (name, meta) in others {
+            if let Some(meta) = meta {
+                ctxt.error_spanned_by(meta, format!("`{name}` has no effect here: {why}"));
+            }
+        }
+    }
+
     /// Reports every attribute here as useless, because `why`.
     pub(crate) fn must_be_absent(&self, ctxt: &Ctxt, why: &str) {
         for attribute in &self.written {
@@ -196,6 +253,20 @@ impl PruneAttrs {
     /// Whether everything below is skipped.
     pub(crate) fn skips(&self) -> bool {
         self.skip.set.is_some()
+    }
+
+    /// Whether the field is a size, well spelled or not.
+    pub(crate) fn is_size(&self) -> bool {
+        self.size.set.is_some()
+    }
+
+    /// What the field's value follows, with the place to blame.
+    pub(crate) fn size(&self) -> Option<(&Size, TokenStream)> {
+        let place = match self.size.meta()? {
+            Meta::NameValue(pair) => pair.value.to_token_stream(),
+            other => other.to_token_stream(),
+        };
+        Some((self.size.value()?.as_ref()?, place))
     }
 
     /// Where to find Secateur.
@@ -209,7 +280,8 @@ impl PruneAttrs {
         let sparsity = self.sparsity.value().map(|s| quote!(.with_sparsity(#s)));
         let pattern = self.pattern.value().map(|p| quote!(.with_pattern(#p)));
         let group = self.group.value().map(|g| quote!(.with_group(#g)));
-        let calls = quote!(#skip #sparsity #pattern #group);
+        let tied = self.tied.value().map(|t| quote!(.with_tied(#t)));
+        let calls = quote!(#skip #sparsity #pattern #group #tied);
         (!calls.is_empty()).then(|| quote!(__secateur::Attributes::new() #calls))
     }
 }

@@ -6,7 +6,7 @@ use syn::{DeriveInput, Fields};
 
 use crate::bound::with_prunable;
 use crate::ctxt::Ctxt;
-use crate::item::{Body, Child, Item, VariantBody};
+use crate::item::{Body, Child, Item, SizeField, VariantBody};
 
 /// The impl of `Prunable` for the item, or every mistake in it.
 pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
@@ -27,7 +27,11 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
         .to_expression()
         .map(|attributes| quote!(__walk.type_attributes(#attributes);));
     let walk = match &item.body {
-        Body::Struct(children) => children.iter().map(walk_field).collect(),
+        Body::Struct(children, sizes) => children
+            .iter()
+            .map(walk_field)
+            .chain(sizes.iter().map(walk_size))
+            .collect(),
         Body::Enum(variants) => walk_variants(variants),
     };
 
@@ -56,6 +60,12 @@ fn walk_field(child: &Child<'_>) -> TokenStream {
     let attributes = field_attributes(child);
     let walk = quote_spanned!(child.span()=> __walk.field(#name, &mut self.#member););
     quote!(#attributes #walk)
+}
+
+fn walk_size(field: &SizeField) -> TokenStream {
+    let SizeField { name, member, .. } = field;
+    let of = field.attrs.size().map(|(size, _)| size.to_expression());
+    quote!(__walk.size(#name, &mut self.#member, #of);)
 }
 
 fn walk_variants(variants: &[VariantBody<'_>]) -> TokenStream {
@@ -155,6 +165,27 @@ mod tests {
             let file: syn::File = syn::parse2(tokens).unwrap();
             assert_eq!(file.items.len(), 1);
         }
+    }
+
+    #[test]
+    fn sizes_are_walked_by_what_they_follow() {
+        let tokens = expand(&parse_quote! {
+            struct Heads {
+                query: Linear,
+                #[prune(size = "query.out[0]")]
+                n_heads: usize,
+                #[prune(size = "query.in")]
+                #[module(skip)]
+                width: usize,
+            }
+        });
+        let text = tokens.unwrap().to_string().replace(' ', "");
+        let heads = "size(\"n_heads\",&mutself.n_heads,__secateur::SizeOf::new(\"query\",\
+                     __secateur::Side::Out).with_factors(0usize..1usize))";
+        assert!(text.contains(heads), "{text}");
+        let width = "size(\"width\",&mutself.width,__secateur::SizeOf::new(\"query\",\
+                     __secateur::Side::In))";
+        assert!(text.contains(width), "{text}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use syn::{Data, DataEnum, DeriveInput, Fields, Ident, Index, Member, Type, Varia
 use crate::attr::{Place, PruneAttrs};
 use crate::burn_module::{PassedOver, passed_over};
 use crate::ctxt::Ctxt;
+use crate::size::is_usize;
 
 /// A struct or enum that is walked.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ pub(crate) struct Item<'a> {
 #[derive(Debug)]
 pub(crate) enum Body<'a> {
     /// The fields of a struct.
-    Struct(Vec<Child<'a>>),
+    Struct(Vec<Child<'a>>, Vec<SizeField>),
     /// The variants of an enum.
     Enum(Vec<VariantBody<'a>>),
 }
@@ -32,6 +33,15 @@ pub(crate) struct Child<'a> {
     /// The component of the record path.
     pub(crate) name: String,
     pub(crate) ty: &'a Type,
+    pub(crate) attrs: PruneAttrs,
+}
+
+/// A field of a struct whose value follows a layer's size.
+#[derive(Debug)]
+pub(crate) struct SizeField {
+    pub(crate) member: Member,
+    /// The last component of its path.
+    pub(crate) name: String,
     pub(crate) attrs: PruneAttrs,
 }
 
@@ -49,7 +59,10 @@ impl<'a> Item<'a> {
     pub(crate) fn from_input(ctxt: &Ctxt, input: &'a DeriveInput) -> Self {
         let attrs = PruneAttrs::from_attributes(ctxt, &input.attrs, Place::Type);
         let body = match &input.data {
-            Data::Struct(data) => Body::Struct(struct_children(ctxt, &data.fields)),
+            Data::Struct(data) => {
+                let (children, sizes) = struct_fields(ctxt, &data.fields);
+                Body::Struct(children, sizes)
+            }
             Data::Enum(data) => Body::Enum(variants(ctxt, data)),
             // A union cannot be a module, and reading it would take unsafe code.
             Data::Union(data) => {
@@ -57,15 +70,18 @@ impl<'a> Item<'a> {
                     data.union_token,
                     "a union cannot be a module; use a struct or an enum",
                 );
-                Body::Struct(Vec::new())
+                Body::Struct(Vec::new(), Vec::new())
             }
         };
         let item = Self { attrs, body };
         // `skip` on the type reaches every field, so a field has nothing left to say.
         if item.attrs.skips() {
+            let why = "the whole type is marked `#[prune(skip)]`";
             for child in item.body.children() {
-                let why = "the whole type is marked `#[prune(skip)]`";
                 child.attrs.must_be_absent(ctxt, why);
+            }
+            for size in item.body.sizes() {
+                size.attrs.must_be_absent(ctxt, why);
             }
         }
         item
@@ -76,11 +92,19 @@ impl<'a> Body<'a> {
     /// Every module in the item.
     pub(crate) fn children(&self) -> Vec<&Child<'a>> {
         match self {
-            Self::Struct(children) => children.iter().collect(),
+            Self::Struct(children, _) => children.iter().collect(),
             Self::Enum(variants) => variants
                 .iter()
                 .filter_map(|variant| variant.child.as_ref())
                 .collect(),
+        }
+    }
+
+    /// Every size in the item.
+    fn sizes(&self) -> &[SizeField] {
+        match self {
+            Self::Struct(_, sizes) => sizes,
+            Self::Enum(_) => &[],
         }
     }
 }
@@ -93,28 +117,58 @@ impl Child<'_> {
     }
 }
 
-fn struct_children<'a>(ctxt: &Ctxt, fields: &'a Fields) -> Vec<Child<'a>> {
-    let mut children = Vec::new();
+fn struct_fields<'a>(ctxt: &Ctxt, fields: &'a Fields) -> (Vec<Child<'a>>, Vec<SizeField>) {
+    let (mut children, mut sizes) = (Vec::new(), Vec::new());
+    let mut without_layers = Vec::new();
     for (index, field) in fields.iter().enumerate() {
         let attrs = PruneAttrs::from_attributes(ctxt, &field.attrs, Place::Field);
-        // What Burn does not visit has no record path, so nothing in it can be pruned.
-        if let Some(reason) = passed_over(&field.attrs, &field.ty) {
-            attrs.must_be_absent(ctxt, reason.why());
-            continue;
-        }
         let member = match &field.ident {
             Some(ident) => Member::Named(ident.clone()),
             None => Member::Unnamed(Index::from(index)),
         };
+        // Burn writes raw identifiers into paths as they stand, `r#` included.
+        let name = member.to_token_stream().to_string();
+        if attrs.is_size() {
+            // A size is lent as `&mut usize`.
+            if !is_usize(&field.ty) {
+                ctxt.error_spanned_by(&field.ty, "a field with a `size` is a `usize`");
+            }
+            attrs.only_size(ctxt, "the field is a size and holds no layer");
+            without_layers.push(name.clone());
+            sizes.push(SizeField {
+                member,
+                name,
+                attrs,
+            });
+            continue;
+        }
+        // What Burn does not visit has no record path, so nothing in it can be pruned.
+        if let Some(reason) = passed_over(&field.attrs, &field.ty) {
+            attrs.must_be_absent(ctxt, reason.why());
+            without_layers.push(name);
+            continue;
+        }
         children.push(Child {
-            // Burn writes raw identifiers into paths as they stand, `r#` included.
-            name: member.to_token_stream().to_string(),
+            name,
             member,
             ty: &field.ty,
             attrs,
         });
     }
-    children
+    check_sizes(ctxt, &children, &without_layers, &sizes);
+    (children, sizes)
+}
+
+/// A size follows a layer of the same struct, at whatever depth.
+fn check_sizes(ctxt: &Ctxt, children: &[Child<'_>], others: &[String], sizes: &[SizeField]) {
+    let holding: Vec<_> = children.iter().map(|child| child.name.clone()).collect();
+    for field in sizes {
+        if let Some((size, place)) = field.attrs.size()
+            && let Err(message) = size.check_path(&holding, others)
+        {
+            ctxt.error_spanned_by(place, message);
+        }
+    }
 }
 
 fn variants<'a>(ctxt: &Ctxt, data: &'a DataEnum) -> Vec<VariantBody<'a>> {
@@ -140,7 +194,7 @@ fn variant_child<'a>(ctxt: &Ctxt, variant: &'a Variant, visits_any: bool) -> Opt
         let of_fields = variant.fields.iter().flat_map(|field| &field.attrs);
         variant.attrs.iter().chain(of_fields)
     };
-    let attrs = PruneAttrs::from_attributes(ctxt, attributes(), Place::Field);
+    let attrs = PruneAttrs::from_attributes(ctxt, attributes(), Place::Variant);
     match &variant.fields {
         Fields::Unit => {
             attrs.must_be_absent(ctxt, "the variant holds no layer");

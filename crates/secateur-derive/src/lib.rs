@@ -11,6 +11,7 @@ mod ctxt;
 mod expand;
 mod item;
 mod pattern;
+mod size;
 
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
@@ -29,6 +30,8 @@ use syn::{DeriveInput, parse_macro_input};
 ///     blocks: Vec<Block>,
 ///     #[prune(skip)]
 ///     head: Linear,
+///     #[prune(size = "conv.out")]
+///     width: usize,
 ///     classes: usize,
 /// }
 /// ```
@@ -43,6 +46,20 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `sparsity = 0.5` | share of zeros to end with, in [0, 1) |
 /// | `pattern = "2:4"` | what lives and dies together: `unstructured`, `n:m` (of m neighbours n are kept), `filter`, `channel`, `kernel`, `block RxC`, `vector N`; n:m takes `axis=out`, `in` or `kernel`, and whatever has a size takes `remainder=error`, `keep` or `partial` |
 /// | `group = "name"` | layers of one group are ranked together |
+///
+/// On a field or an enum variant:
+///
+/// | attribute | meaning |
+/// | --- | --- |
+/// | `tied = "name"` | the output channels of all layers tied under one name go together; a declaration, which structured pruning checks against what the model does |
+///
+/// On a `usize` field of a struct:
+///
+/// | attribute | meaning |
+/// | --- | --- |
+/// | `size = "conv.out"` | the value follows the output channels (`in`: the input channels) of the layer at this path, counted from the struct |
+/// | `size = "query.out[0]"` | the same for one factor, the outermost being 0, of a dimension that `forward` splits: 0 is the heads and 1 the width where it reshapes `[.., heads * width]` to `[.., heads, width]` |
+/// | `size = "query.out[0..2]"` | the same for the product of several factors |
 ///
 /// A field's attribute wins over a type's, an inner field's over an outer one's; `skip` cannot be
 /// taken back.

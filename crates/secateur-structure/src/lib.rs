@@ -3,6 +3,7 @@
 
 #![warn(missing_docs)]
 
+pub mod attention;
 pub mod axes;
 pub mod checkpoint;
 pub mod choice;

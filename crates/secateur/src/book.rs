@@ -39,3 +39,8 @@ pages! {
 pages! {
     sparse_layers = "docs/src/guide/sparse-layers.md"
 }
+
+#[cfg(feature = "structure")]
+pages! {
+    attention = "docs/src/guide/attention.md"
+}

@@ -491,6 +491,91 @@ fn attributes_are_resolved_by_path() {
     );
 }
 
+#[derive(Module, Prune, Debug)]
+struct Heads {
+    #[prune(tied = "queries")]
+    query: Linear,
+    #[prune(size = "query.out[0]")]
+    n_heads: usize,
+    #[module(skip)]
+    #[prune(size = "query.out[1..3]")]
+    width: usize,
+}
+
+#[derive(Module, Prune, Debug)]
+struct Stream {
+    #[prune(size = "blocks.1.query.in")]
+    d_model: usize,
+    blocks: Vec<Heads>,
+    #[prune(skip, tied = "stream")]
+    head: Linear,
+    last: Tuple,
+}
+
+#[derive(Module, Prune, Debug)]
+struct Tuple(Linear, #[prune(size = "0.out")] usize);
+
+fn stream() -> Stream {
+    let heads = || Heads {
+        query: linear(),
+        n_heads: 2,
+        width: 3,
+    };
+    Stream {
+        d_model: 4,
+        blocks: vec![heads(), heads()],
+        head: linear(),
+        last: Tuple(linear(), 5),
+    }
+}
+
+#[test]
+fn sizes_follow_layers_by_absolute_path() {
+    let mut model = stream();
+    let mut layers = layers_mut(&mut model);
+    let sizes: Vec<_> = layers
+        .sizes()
+        .map(|(path, of, value)| format!("{path} = {value} follows {of}"))
+        .collect();
+    assert_eq!(
+        sizes,
+        [
+            "blocks.0.n_heads = 2 follows blocks.0.query.out[0]",
+            "blocks.0.width = 3 follows blocks.0.query.out[1..3]",
+            "blocks.1.n_heads = 2 follows blocks.1.query.out[0]",
+            "blocks.1.width = 3 follows blocks.1.query.out[1..3]",
+            "last.1 = 5 follows last.0.out",
+            "d_model = 4 follows blocks.1.query.in",
+        ]
+    );
+    for (_, of, _) in layers.sizes() {
+        layers.get(&of.layer).unwrap();
+    }
+    for (path, of, size) in layers.sizes_mut() {
+        if path == "blocks.1.n_heads" {
+            // One head of 2 times 7.
+            *size = of.value(&[1, 2, 7]).unwrap();
+        }
+        if path == "blocks.1.width" {
+            *size = of.value(&[1, 2, 7]).unwrap();
+        }
+    }
+    assert_eq!((model.blocks[1].n_heads, model.blocks[1].width), (1, 14));
+    assert_eq!(model.blocks[0].n_heads, 2);
+}
+
+#[test]
+fn tied_layers_share_a_name() {
+    let found = attributes(&stream());
+    let tied = |path: &str| found.at(path).tied;
+    assert_eq!(tied("blocks.0.query.weight").as_deref(), Some("queries"));
+    assert_eq!(tied("blocks.1.query").as_deref(), Some("queries"));
+    assert_eq!(tied("last.0"), None);
+    let head = found.at("head");
+    assert!(head.skip);
+    assert_eq!(head.tied.as_deref(), Some("stream"));
+}
+
 mod reexport {
     //! A crate that hides Secateur behind a name of its own.
     pub(crate) mod pruning {

@@ -14,6 +14,10 @@ pub struct Attributes {
     pub pattern: Option<String>,
     /// Name of the group that is ranked together.
     pub group: Option<String>,
+    /// Name shared by the layers whose output channels go together. Declared, and so to be checked
+    /// against what the model does.
+    #[serde(default)]
+    pub tied: Option<String>,
 }
 
 impl Attributes {
@@ -46,6 +50,12 @@ impl Attributes {
         self
     }
 
+    /// Declares that output channels go together with those of all layers tied under this name.
+    pub fn with_tied(mut self, tied: impl Into<String>) -> Self {
+        self.tied = Some(tied.into());
+        self
+    }
+
     /// Whether nothing is asked for.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -62,6 +72,9 @@ impl Attributes {
         }
         if stronger.group.is_some() {
             self.group.clone_from(&stronger.group);
+        }
+        if stronger.tied.is_some() {
+            self.tied.clone_from(&stronger.tied);
         }
     }
 }
@@ -156,6 +169,19 @@ mod tests {
         assert_eq!(map.at("block.norm").pattern.as_deref(), Some("2:4"));
         assert_eq!(map.at("block.conv.weight").sparsity, Some(0.4));
         assert_eq!(map.at("block.conv.weight").group.as_deref(), Some("all"));
+    }
+
+    #[test]
+    fn the_nearest_name_ties_and_skip_leaves_it() {
+        let mut map = AttributeMap::default();
+        map.push_field("blocks".into(), Attributes::new().with_tied("stream"));
+        map.push_field("blocks.0.down".into(), Attributes::new().with_skip());
+        map.push_field("blocks.1.down".into(), Attributes::new().with_tied("own"));
+
+        let tied = |path: &str| map.at(path).tied;
+        assert_eq!(tied("blocks.0.down.weight").as_deref(), Some("stream"));
+        assert_eq!(tied("blocks.1.down.weight").as_deref(), Some("own"));
+        assert_eq!(tied("head"), None);
     }
 
     #[test]

@@ -42,8 +42,9 @@ impl Prunable for CrossAttention {
     fn collect_layers<'a>(&'a mut self, walk: &mut LayerWalk<'a>) {
         walk.layer(LayerMut::Opaque {
             type_name: "CrossAttention",
-            why: "its fields are private in Burn 0.22; use `MultiHeadAttention`, or a layer of \
-                  your own that derives `Prune`",
+            why: "its fields are private in Burn 0.22; use `GroupedQueryAttention` of \
+                  `secateur-structure`, which takes over its weights, or a layer of your own that \
+                  derives `Prune`",
         });
     }
 }

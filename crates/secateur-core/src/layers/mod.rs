@@ -39,6 +39,7 @@ mod layer;
 mod leaves;
 mod parameterless;
 mod sequences;
+mod size;
 mod spec;
 mod walk;
 
@@ -48,6 +49,7 @@ pub use containers::{
     TransformerLayerMut, TransformerMut,
 };
 pub use layer::LayerMut;
+pub use size::{Factors, Side, SizeOf};
 pub use spec::{ParamSpec, PrunableLayer};
 pub use walk::{LayerWalk, Layers};
 

@@ -3,7 +3,7 @@
 use crate::error::PruneError;
 
 use super::attributes::is_at_or_below;
-use super::{AttributeMap, Attributes, LayerMut, ParamSpec, Prunable};
+use super::{AttributeMap, Attributes, LayerMut, ParamSpec, Prunable, SizeOf};
 
 /// Collects layers and attributes while [`Prunable::collect_layers`] goes through a model.
 ///
@@ -15,6 +15,7 @@ pub struct LayerWalk<'a> {
     /// Length of `path` outside each place entered.
     outside: Vec<usize>,
     layers: Vec<(String, LayerMut<'a>)>,
+    sizes: Vec<(String, SizeOf, &'a mut usize)>,
     attributes: AttributeMap,
 }
 
@@ -58,6 +59,33 @@ impl<'a> LayerWalk<'a> {
         self.layers.push((self.path.clone(), layer));
     }
 
+    /// Lists the field `name` of the type being walked as a size that follows `of`, whose path is
+    /// relative to this type.
+    ///
+    /// ```
+    /// use burn::nn::Linear;
+    /// use secateur_core::layers::{LayerWalk, Prunable, Side, SizeOf};
+    ///
+    /// struct Heads {
+    ///     query: Linear,
+    ///     n_heads: usize,
+    /// }
+    ///
+    /// impl Prunable for Heads {
+    ///     fn collect_layers<'a>(&'a mut self, walk: &mut LayerWalk<'a>) {
+    ///         walk.field("query", &mut self.query);
+    ///         let heads = SizeOf::new("query", Side::Out).with_factors(0..1);
+    ///         walk.size("n_heads", &mut self.n_heads, heads);
+    ///     }
+    /// }
+    /// ```
+    pub fn size(&mut self, name: &str, size: &'a mut usize, of: SizeOf) {
+        let of = of.below(&self.path);
+        self.enter(name);
+        self.sizes.push((self.path.clone(), of, size));
+        self.exit();
+    }
+
     /// Notes the attributes of the type whose fields are walked next.
     pub fn type_attributes(&mut self, attributes: Attributes) {
         self.attributes.push_type(self.path.clone(), attributes);
@@ -74,6 +102,7 @@ impl<'a> LayerWalk<'a> {
     pub fn finish(self) -> Layers<'a> {
         Layers {
             layers: self.layers,
+            sizes: self.sizes,
             attributes: self.attributes,
         }
     }
@@ -85,6 +114,7 @@ impl<'a> LayerWalk<'a> {
 #[derive(Debug)]
 pub struct Layers<'a> {
     layers: Vec<(String, LayerMut<'a>)>,
+    sizes: Vec<(String, SizeOf, &'a mut usize)>,
     attributes: AttributeMap,
 }
 
@@ -149,6 +179,24 @@ impl<'a> Layers<'a> {
                 specs.map(move |spec| (below(path, &spec.name), spec))
             })
             .collect()
+    }
+
+    /// The sizes that modules keep in fields of their own and that follow a layer's: path of the
+    /// field, what it follows, and its value.
+    ///
+    /// These are the fields with `#[prune(size = "..")]`. That the layer exists and has this size is
+    /// not checked here.
+    pub fn sizes(&self) -> impl Iterator<Item = (&str, &SizeOf, usize)> {
+        self.sizes
+            .iter()
+            .map(|(path, of, size)| (path.as_str(), of, **size))
+    }
+
+    /// The same, to be changed.
+    pub fn sizes_mut(&mut self) -> impl Iterator<Item = (&str, &SizeOf, &mut usize)> {
+        self.sizes
+            .iter_mut()
+            .map(|(path, of, size)| (path.as_str(), &*of, &mut **size))
     }
 
     /// What the model's author wrote in `#[prune(..)]`.
@@ -249,6 +297,45 @@ mod tests {
         assert!(matches!(layers.get("0"), Ok(LayerMut::Opaque { .. })));
         let error = layers.get("0.query").unwrap_err();
         assert!(error.to_string().contains("private"), "{error}");
+    }
+
+    #[test]
+    fn sizes_are_listed_under_absolute_paths_and_changed() {
+        struct Heads {
+            query: Linear,
+            n_heads: usize,
+        }
+        impl Prunable for Heads {
+            fn collect_layers<'a>(&'a mut self, walk: &mut LayerWalk<'a>) {
+                walk.field("query", &mut self.query);
+                let of = "query.out[0]".parse().unwrap();
+                walk.size("n_heads", &mut self.n_heads, of);
+            }
+        }
+        let mut model: Vec<_> = linears(2)
+            .into_iter()
+            .map(|query| Heads { query, n_heads: 2 })
+            .collect();
+        let mut layers = layers_mut(&mut model);
+        let listed: Vec<_> = layers
+            .sizes()
+            .map(|(path, of, size)| (path.to_string(), of.to_string(), size))
+            .collect();
+        assert_eq!(
+            listed,
+            [
+                ("0.n_heads".into(), "0.query.out[0]".into(), 2),
+                ("1.n_heads".into(), "1.query.out[0]".into(), 2)
+            ]
+        );
+        for (path, of, size) in layers.sizes_mut() {
+            if of.layer == "1.query" {
+                assert_eq!(path, "1.n_heads");
+                *size = 1;
+            }
+        }
+        assert_eq!(layers.len(), 2);
+        assert_eq!((model[0].n_heads, model[1].n_heads), (2, 1));
     }
 
     #[test]
