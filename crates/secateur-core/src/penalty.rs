@@ -165,8 +165,8 @@ impl ModuleMapper for Scaler<'_> {
         param.map(|stored| {
             let trained = stored.is_require_grad();
             let dims = stored.dims();
-            let weight = self.view.of_tensor(stored.detach());
-            let scaled = self.view.stored_tensor(weight * self.factor.clone(), dims);
+            let weight = self.view.of_tensor(stored) * self.factor.clone();
+            let scaled = self.view.stored_tensor(weight, dims).detach();
             match trained {
                 true => scaled.require_grad(),
                 false => scaled,

@@ -78,8 +78,8 @@ impl GroupLasso {
         })
     }
 
-    /// Only over these weights, by patterns of their paths such as `"conv*.weight"`: the outputs of
-    /// a head, say, are not to go.
+    /// Only over these weights, by patterns of their paths such as `"trunk.**"`: the outputs of a
+    /// head, say, are not to go.
     ///
     /// # Errors
     /// [`PruneError::InvalidSetting`] for what is not a pattern.
@@ -138,6 +138,7 @@ pub fn proximal_step<M: Module>(
 #[cfg(all(test, feature = "flex"))]
 mod tests {
     use secateur_core::pruner::PrunerConfig;
+    use secateur_core::schedule::OneShot;
 
     use super::*;
     use crate::worked::{Pair, assert_close};
@@ -154,8 +155,10 @@ mod tests {
     /// The penalty of the model and its gradient in `a`.
     fn penalty(lasso: GroupLasso) -> (f32, Vec<f32>) {
         let model = model();
-        let pruner = PrunerConfig::new().with_penalty(lasso);
-        let penalty = pruner.init_module(&model).unwrap().penalty(&model).unwrap();
+        let config = PrunerConfig::new()
+            .with_penalty(lasso)
+            .with_schedule(OneShot::new(0.5));
+        let penalty = config.init_module(&model).unwrap().penalty(&model).unwrap();
         let value = penalty.clone().into_scalar::<f32>();
         let gradient = model.a.val().grad(&penalty.backward()).unwrap();
         (value, gradient.into_data().iter::<f32>().collect())

@@ -103,7 +103,7 @@ mod tests {
             network_slimming(scales, 1e-4, 0.7, 9_000).unwrap(),
             channel_taylor(OneShot::new(0.5)),
             channel_fisher(OneShot::new(0.5)),
-            PrunerConfig::new().with_penalty(lasso.with_only(["conv*.weight"]).unwrap()),
+            li(0.5).with_penalty(lasso.with_only(["trunk.**"]).unwrap()),
         ];
         let methods = methods.into_iter();
         #[cfg(feature = "graph")]
