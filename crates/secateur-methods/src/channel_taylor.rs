@@ -86,8 +86,9 @@ pub(crate) fn spread(ctx: &ScoreContext<'_>, filters: impl Iterator<Item = f64>)
 /// Gradients of activations are not asked for: [`FilterProduct`] has the same sum of the weights,
 /// as Molchanov et al. 2019 (*Importance Estimation for Neural Network Pruning*) do, exact for
 /// layers without bias. Between a convolution and the batch norm behind it, in training, the sum is
-/// always zero: a norm takes back what the filter's size does. There observe the model with its
-/// norms' statistics fixed, or take [`NormScale`](crate::NormScale).
+/// always zero: a norm takes back what the filter's size does. There observe a copy of the model
+/// whose norms are frozen, which use their running statistics, or take
+/// [`NormScale`](crate::NormScale).
 ///
 /// Every weight of filter `k` has the filter's score: reduce by the mean, as [`channel_taylor`]
 /// does. Compared are the filters of all layers, which the norm makes comparable.

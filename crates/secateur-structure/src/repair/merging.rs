@@ -211,12 +211,10 @@ mod tests {
         .unwrap();
         let mut out = outgoing(2, &[2.0, 1.0, 0.0, 0.0, 1.0, 1.0]);
         let merges = merge(&neurons, &mut out, Likeness::Weights, 2).unwrap();
-        let wanted = [(1, 0, 1.0), (2, 0, 5.5)];
-        let got: Vec<_> = merges
-            .iter()
-            .map(|m| (m.removed, m.into, m.saliency))
-            .collect();
-        assert_eq!(got, wanted);
+        for (merge, (removed, into, saliency)) in merges.iter().zip([(1, 0, 1.0), (2, 0, 5.5)]) {
+            assert_eq!((merge.removed, merge.into), (removed, into));
+            assert!((merge.saliency - saliency).abs() < 1e-12, "{merges:?}");
+        }
         assert_eq!(out.weights(), [3.0, 0.0, 0.0, 2.0, 0.0, 0.0]);
     }
 
