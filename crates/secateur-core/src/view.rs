@@ -1,5 +1,7 @@
 //! A parameter seen as `(out, in, kernel)`, whatever its own rank and layout.
 
+mod tensor;
+
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 

@@ -206,7 +206,7 @@ impl<F: FnMut(&str, &dyn FloatParam)> ModuleVisitor for FloatVisitor<F> {
 /// Replaces the stored values of the named parameters, keeping ids, devices and trainability.
 ///
 /// The data must have the dimensions and float type of the parameter.
-pub(crate) fn write_weights<M: Module>(model: &mut M, new: &BTreeMap<String, TensorData>) {
+pub fn write_weights<M: Module>(model: &mut M, new: &BTreeMap<String, TensorData>) {
     if new.is_empty() {
         return;
     }

@@ -17,7 +17,20 @@
 //! | [`rigl()`] | [`RandomStart`] | [`Erk`] | constant | [`RigL`] |
 //! | [`set()`] | [`RandomStart`] | [`Er`] | constant | [`Set`] |
 //!
-//! [`Erk`], [`Er`] and [`Lamp`] are allocations that combine with anything.
+//! Of whole filters or neurons:
+//!
+//! | method | scorer | allocation | schedule | besides |
+//! | --- | --- | --- | --- | --- |
+//! | [`li()`] | `\|w\|`, [`GreedyMagnitude`] | uniform | once | |
+//! | [`fpgm()`] | [`FilterDistance`] | uniform | once | |
+//! | [`sfp()`] | `\|w\|`, by the Euclidean norm | uniform | every epoch | selector [`SoftZero`] |
+//! | [`network_slimming`] | [`NormScale`] | global | once | penalty [`ScalePenalty`] |
+//! | [`channel_taylor`] | [`ChannelTaylor`] | global | yours | |
+//! | [`channel_fisher`] | [`ChannelFisher`] | global | yours | |
+//! | [`nisp_scores`] | of [`nisp()`] | | | |
+//!
+//! [`Erk`], [`Er`] and [`Lamp`] are allocations that combine with anything; [`GroupLasso`] is a
+//! penalty that does, or a [`proximal_step`] after that of the optimizer.
 #![cfg_attr(
     feature = "graph",
     doc = "
@@ -34,14 +47,22 @@ With the feature `graph`, methods that want calibration batches, which
 pub mod agp;
 #[cfg(feature = "graph")]
 pub mod apoz;
+pub mod channel_fisher;
+pub mod channel_taylor;
 pub mod erk;
 pub mod fisher;
+pub mod fpgm;
+pub mod group_lasso;
 pub mod han;
 pub mod lamp;
+pub mod li;
 pub mod lottery;
+pub mod nisp;
 pub mod parts;
 pub mod rigl;
 pub mod set;
+pub mod sfp;
+pub mod slimming;
 pub mod snip;
 pub mod sparse_training;
 #[cfg(feature = "graph")]
@@ -55,14 +76,22 @@ mod worked;
 pub use agp::agp;
 #[cfg(feature = "graph")]
 pub use apoz::{Apoz, apoz, apoz_threshold};
+pub use channel_fisher::{ChannelFisher, channel_fisher};
+pub use channel_taylor::{ChannelTaylor, FilterProduct, channel_taylor};
 pub use erk::{Er, Erk};
 pub use fisher::{DiagonalFisher, diagonal_fisher};
+pub use fpgm::{FilterDistance, fpgm};
+pub use group_lasso::{GroupLasso, Groups, proximal_step};
 pub use han::{StdMagnitude, han, han_iterative, han_threshold, han_thresholds};
 pub use lamp::Lamp;
+pub use li::{GreedyMagnitude, gone_filters, li};
 pub use lottery::{LotteryTicket, lottery};
+pub use nisp::{ChainLayer, nisp, nisp_scores};
 pub use parts::known_parts;
 pub use rigl::{RigL, rigl};
 pub use set::{Set, set};
+pub use sfp::{SoftZero, sfp};
+pub use slimming::{NormScale, ScalePenalty, network_slimming};
 pub use snip::{Snip, snip, snip_with_biases};
 pub use sparse_training::RandomStart;
 #[cfg(feature = "graph")]

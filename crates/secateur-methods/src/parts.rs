@@ -2,12 +2,19 @@
 
 use secateur_core::parts::Parts;
 
+use crate::channel_fisher::ChannelFisher;
+use crate::channel_taylor::ChannelTaylor;
 use crate::erk::{Er, Erk};
 use crate::fisher::DiagonalFisher;
+use crate::fpgm::FilterDistance;
+use crate::group_lasso::GroupLasso;
 use crate::han::StdMagnitude;
 use crate::lamp::Lamp;
+use crate::li::GreedyMagnitude;
 use crate::rigl::RigL;
 use crate::set::Set;
+use crate::sfp::SoftZero;
+use crate::slimming::{NormScale, ScalePenalty};
 use crate::snip::Snip;
 use crate::sparse_training::RandomStart;
 use crate::taylor::WeightTaylor;
@@ -32,12 +39,20 @@ pub fn known_parts() -> Parts {
         .with_scorer::<WeightTaylor>("WeightTaylor")
         .with_scorer::<DiagonalFisher>("DiagonalFisher")
         .with_scorer::<RandomStart>("RandomStart")
+        .with_scorer::<GreedyMagnitude>("GreedyMagnitude")
+        .with_scorer::<FilterDistance>("FilterDistance")
+        .with_scorer::<NormScale>("NormScale")
+        .with_scorer::<ChannelTaylor>("ChannelTaylor")
+        .with_scorer::<ChannelFisher>("ChannelFisher")
         .with_model_scorer::<Snip>("Snip")
         .with_allocation::<Erk>("Erk")
         .with_allocation::<Er>("Er")
         .with_allocation::<Lamp>("Lamp")
         .with_regrowth::<RigL>("RigL")
-        .with_regrowth::<Set>("Set");
+        .with_regrowth::<Set>("Set")
+        .with_selector::<SoftZero>("SoftZero")
+        .with_penalty::<ScalePenalty>("ScalePenalty")
+        .with_penalty::<GroupLasso>("GroupLasso");
     #[cfg(feature = "graph")]
     let parts = parts
         .with_scorer::<crate::Apoz>("Apoz")
@@ -53,15 +68,19 @@ mod tests {
 
     use super::*;
     use crate::{
-        agp, diagonal_fisher, han, han_iterative, han_threshold, han_thresholds, lottery, rigl,
-        set, snip, snip_with_biases, weight_taylor,
+        Groups, agp, channel_fisher, channel_taylor, diagonal_fisher, fpgm, han, han_iterative,
+        han_threshold, han_thresholds, li, lottery, network_slimming, rigl, set, sfp, snip,
+        snip_with_biases, weight_taylor,
     };
 
     #[test]
     fn every_method_comes_back_from_json() {
         let kept = [("fc1.weight", 0.08), ("fc2.weight", 0.09)];
         let squared = WeightTaylor::new().squared();
-        let methods: [PrunerConfig; 15] = [
+        let greedy = GreedyMagnitude::new().without_inputs("conv2.weight", [1, 4]);
+        let scales = [("conv1.weight", "norm1.gamma")];
+        let lasso = GroupLasso::new(Groups::Channels, 1e-3).unwrap();
+        let methods: [PrunerConfig; 23] = [
             agp(0.9, Window::new(500..=4_000).every(100)),
             han(kept).unwrap(),
             han_iterative(kept, 4, 100).unwrap(),
@@ -77,6 +96,14 @@ mod tests {
             diagonal_fisher(OneShot::new(0.5)),
             PrunerConfig::new().with_allocation(Lamp),
             PrunerConfig::new().with_allocation(Er),
+            li(0.5),
+            li(0.5).with_scorer(greedy),
+            fpgm(0.4),
+            sfp(0.3, 390, 78_000),
+            network_slimming(scales, 1e-4, 0.7, 9_000).unwrap(),
+            channel_taylor(OneShot::new(0.5)),
+            channel_fisher(OneShot::new(0.5)),
+            li(0.5).with_penalty(lasso.with_only(["trunk.**"]).unwrap()),
         ];
         let methods = methods.into_iter();
         #[cfg(feature = "graph")]

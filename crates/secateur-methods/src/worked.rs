@@ -11,7 +11,7 @@ use secateur_core::error::PruneError;
 use secateur_core::pruner::{Pruner, PrunerConfig};
 use secateur_core::selector::{SelectContext, Selection, Selector, TopK};
 
-/// Two matrices of two rows each, stored as they are viewed: `[out, in]`.
+/// Two matrices, of two rows each unless said otherwise, stored as they are viewed: `[out, in]`.
 #[derive(Module, Debug)]
 pub struct Pair {
     pub a: Param<Tensor<2>>,
@@ -21,22 +21,27 @@ pub struct Pair {
 /// Gradients, or whatever else there is one of per weight.
 pub type Both<'a> = (&'a [f32], &'a [f32]);
 
-fn matrix(values: &[f32]) -> Tensor<2> {
-    let data = TensorData::new(values.to_vec(), [2, values.len() / 2]);
+fn matrix(values: &[f32], rows: usize) -> Tensor<2> {
+    let data = TensorData::new(values.to_vec(), [rows, values.len() / rows]);
     Tensor::from_data(data, &Device::flex().autodiff())
 }
 
 impl Pair {
     pub fn new(a: &[f32], b: &[f32]) -> Self {
+        Self::of_rows(2, a, b)
+    }
+
+    pub fn of_rows(rows: usize, a: &[f32], b: &[f32]) -> Self {
         Self {
-            a: Param::from_tensor(matrix(a)),
-            b: Param::from_tensor(matrix(b)),
+            a: Param::from_tensor(matrix(a, rows)),
+            b: Param::from_tensor(matrix(b, rows)),
         }
     }
 
     /// `Σ w·g`: a loss whose gradient is `g`.
     pub fn loss(&self, (a, b): Both<'_>) -> Tensor<1> {
-        (self.a.val() * matrix(a)).sum() + (self.b.val() * matrix(b)).sum()
+        let rows = self.a.val().dims()[0];
+        (self.a.val() * matrix(a, rows)).sum() + (self.b.val() * matrix(b, rows)).sum()
     }
 
     pub fn grads(&self, gradient: Both<'_>) -> GradientsParams {

@@ -14,6 +14,7 @@ pub mod importance;
 pub mod optimizer;
 pub mod plan;
 pub mod removal;
+pub mod repair;
 pub mod settings;
 pub mod slice;
 mod survey;

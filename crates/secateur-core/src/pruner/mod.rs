@@ -355,6 +355,14 @@ impl Pruner {
         View::new(&dims, param.layout)
     }
 
+    /// How each parameter's storage maps to its view, by path.
+    fn layouts(&self) -> BTreeMap<&str, Layout> {
+        let params = self.params.iter();
+        params
+            .map(|param| (param.info.path.as_str(), param.layout))
+            .collect()
+    }
+
     /// The masks on the model in the order of the parameters, and each parameter's view.
     fn current_masks<M: Module>(
         &self,
@@ -362,11 +370,7 @@ impl Pruner {
         table: &ParamTable,
     ) -> Result<(Vec<Mask>, Vec<View>), PruneError> {
         let mut views: BTreeMap<String, View> = BTreeMap::new();
-        let wanted: BTreeMap<&str, Layout> = self
-            .params
-            .iter()
-            .map(|param| (param.info.path.as_str(), param.layout))
-            .collect();
+        let wanted = self.layouts();
         crate::weights::visit_floats(model, |path, tensor| {
             if let Some(&layout) = wanted.get(path) {
                 views.insert(path.into(), View::new(&tensor.dims(), layout));

@@ -1,6 +1,6 @@
 //! Hooks around the optimizer's step, and the penalty in the loss.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use burn::{
     Tensor,
@@ -11,8 +11,12 @@ use burn::{
 
 use super::Pruner;
 use crate::{
-    attach::MASK_NAME, error::PruneError, mask_op::GradientFlow, params::ParamTable,
+    attach::MASK_NAME,
+    error::PruneError,
+    mask_op::GradientFlow,
+    params::ParamTable,
     treatment::Removed,
+    view::{Layout, View},
 };
 
 /// What to do with the gradients of a step.
@@ -90,6 +94,7 @@ impl Pruner {
         let mut sum = PenaltySum {
             path: Vec::new(),
             table: &ParamTable::of(model),
+            layouts: self.layouts(),
             penalty,
             sum: None,
         };
@@ -101,6 +106,7 @@ impl Pruner {
 struct PenaltySum<'a> {
     path: Vec<String>,
     table: &'a ParamTable,
+    layouts: BTreeMap<&'a str, Layout>,
     penalty: &'a dyn crate::penalty::Penalty,
     sum: Option<Tensor<1>>,
 }
@@ -118,8 +124,13 @@ impl ModuleVisitor for PenaltySum<'_> {
         let Some(entry) = self.table.get(&self.path.join(".")) else {
             return;
         };
-        let flat = param.val().reshape([entry.info.len() as i32]);
-        if let Some(term) = self.penalty.of(&entry.info, flat) {
+        let weight = param.val();
+        // A custom layer's own layout is known of what is pruned.
+        let layout = self.layouts.get(entry.info.path.as_str());
+        let view = View::new(&weight.dims(), *layout.unwrap_or(&entry.layout));
+        let mut info = entry.info.clone();
+        info.shape = view.shape();
+        if let Some(term) = self.penalty.of(&info, view.of_tensor(weight)) {
             self.sum = Some(match self.sum.take() {
                 Some(sum) => sum + term,
                 None => term,
@@ -132,7 +143,7 @@ impl ModuleVisitor for PenaltySum<'_> {
 #[derive(Default)]
 struct MaskTensors {
     path: Vec<String>,
-    removed: std::collections::BTreeMap<String, Tensor<1, Bool>>,
+    removed: BTreeMap<String, Tensor<1, Bool>>,
 }
 
 impl ModuleVisitor for MaskTensors {
@@ -159,7 +170,7 @@ impl ModuleVisitor for MaskTensors {
 struct GradientMasker<'a> {
     path: Vec<String>,
     paths: &'a BTreeSet<String>,
-    masks: &'a std::collections::BTreeMap<String, Tensor<1, Bool>>,
+    masks: &'a BTreeMap<String, Tensor<1, Bool>>,
     grads: &'a mut GradientsParams,
 }
 

@@ -49,7 +49,7 @@ impl ModelScorer for Slimming {
 }
 
 impl Penalty for Slimming {
-    fn of(&self, info: &ParamInfo, weight: Tensor<1>) -> Option<Tensor<1>> {
+    fn of(&self, info: &ParamInfo, weight: Tensor<3>) -> Option<Tensor<1>> {
         (info.role == Role::NormScale).then(|| weight.abs().sum() * self.lambda)
     }
 }
