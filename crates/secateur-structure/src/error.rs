@@ -179,6 +179,19 @@ pub enum StructureError {
         units: Vec<(usize, usize)>,
     },
 
+    /// A field follows a factor that there is not.
+    #[error(
+        "`{field}` follows {of}, which `forward` splits into {factors:?}; name one of these factors"
+    )]
+    NoSuchFactor {
+        /// Path of the field.
+        field: String,
+        /// What it follows.
+        of: String,
+        /// Sizes of the factors that there are.
+        factors: Vec<usize>,
+    },
+
     /// `forward` does not follow the smaller sizes.
     #[error(
         "{operation} does not follow the smaller sizes: {why}; compute sizes in `forward` from its \

@@ -320,7 +320,7 @@ impl Coupling {
         })
     }
 
-    fn units_in(&self, dim: &Dim, mut place: usize, units: &mut Vec<Unit>) {
+    pub(crate) fn units_in(&self, dim: &Dim, mut place: usize, units: &mut Vec<Unit>) {
         match dim {
             Dim::Axis(axis) => units.push(Unit { axis: *axis, place }),
             Dim::Sum(parts) => {

@@ -1,21 +1,17 @@
 //! Proof of a removal: the smaller model computes what the whole one does with those channels at
 //! zero.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use burn::module::Module;
 use burn::tensor::TensorData;
-use secateur_core::layers::Prunable;
 use secateur_core::params::Role;
-use secateur_graph::GraphTensors;
+use secateur_graph::{GraphTensors, ModelGraph};
 use serde::{Deserialize, Serialize};
 
-use super::probe::{Zeroed, stirred, zeroed};
-use crate::coupling::Side;
-use crate::cut::Cut;
+use crate::coupling::{Coupling, Group, Side, Unit, parameters};
 use crate::error::StructureError;
 use crate::plan::Plan;
-use crate::slice;
 
 /// How far the outputs of a smaller model are from those of the whole one with the removed
 /// channels at zero.
@@ -27,6 +23,8 @@ pub struct Certificate {
     pub tolerance: f64,
     /// Why the outputs differ by more; empty where the removal is exact.
     pub changes: Vec<String>,
+    /// Channels that stay, with their filters at zero, to carry the constants of others.
+    pub carriers: Vec<Unit>,
     /// Number of comparisons: inputs times models.
     pub probes: usize,
 }
@@ -65,79 +63,113 @@ impl fmt::Display for Certificate {
 /// Sums in another order differ by less.
 const TOLERANCE: f64 = 1e-4;
 
-/// Compares on the example and on a varied and longer one, with the model as it is and with its
-/// vectors stirred.
-pub(super) fn compare<M, I, O>(
-    plan: &Plan<'_>,
-    model: &M,
-    cut: &Cut,
-    example: I,
-    forward: impl Fn(&M, I) -> O,
-) -> Result<Certificate, StructureError>
-where
-    M: Module + Prunable,
-    I: GraphTensors + Clone,
-    O: GraphTensors,
-{
-    let zeros = producers(plan);
-    let mut difference: f64 = 0.0;
-    let mut probes = 0;
-    for whole in [model.valid(), stirred(model)] {
-        let masked = zeroed(&whole, &zeros);
-        let smaller = slice::apply(&masked, cut)?;
-        for input in [example.clone(), example.clone().varied()] {
-            let expected = outputs(forward(&masked, input.clone()));
-            let got = outputs(forward(&smaller, input));
-            difference = difference.max(farthest(&expected, &got));
-            probes += 1;
+impl Certificate {
+    pub(super) fn new(plan: &Plan<'_>, carriers: &[Unit]) -> Self {
+        let changes = plan.changes().iter().map(ToString::to_string).collect();
+        Self {
+            difference: 0.0,
+            tolerance: TOLERANCE,
+            changes,
+            carriers: carriers.to_vec(),
+            probes: 0,
         }
     }
-    let changes: Vec<String> = plan.changes().iter().map(ToString::to_string).collect();
-    if difference > TOLERANCE && changes.is_empty() {
-        return Err(StructureError::NotEqual {
-            difference,
-            tolerance: TOLERANCE,
-        });
+
+    /// Compares two models on the example and on other values of its shapes.
+    pub(super) fn compare<M, I, O>(
+        &mut self,
+        whole: &M,
+        smaller: &M,
+        example: &I,
+        forward: impl Fn(&M, I) -> O,
+    ) where
+        I: GraphTensors + Clone,
+        O: GraphTensors,
+    {
+        for input in [example.clone(), example.clone().varied()] {
+            let expected = outputs(forward(whole, input.clone()));
+            let got = outputs(forward(smaller, input));
+            self.difference = self.difference.max(farthest(&expected, &got));
+            self.probes += 1;
+        }
     }
-    Ok(Certificate {
-        difference,
-        tolerance: TOLERANCE,
-        changes,
-        probes,
-    })
+
+    pub(super) fn check(&self) -> Result<(), StructureError> {
+        if self.is_exact() || !self.changes.is_empty() && self.difference.is_finite() {
+            return Ok(());
+        }
+        Err(StructureError::NotEqual {
+            difference: self.difference,
+            tolerance: self.tolerance,
+        })
+    }
 }
 
-/// What makes the removed channels: outputs of weights, biases, scales and shifts of norms.
-fn producers(plan: &Plan<'_>) -> Zeroed {
+/// Which elements of a parameter are set to zero: by path dimensions, and places in them.
+pub(super) type Zeros = BTreeMap<String, Vec<(usize, Vec<usize>)>>;
+
+/// What makes the channels that go: outputs of weights, and with them biases, scales and shifts of
+/// norms. Of a channel whose filters are zero already, in `captured`, biases and norms are left:
+/// it was trained so, and what it emits counts.
+pub(super) fn producers(plan: &Plan<'_>, captured: Option<&ModelGraph>) -> Zeros {
     let coupling = plan.coupling();
-    let mut zeros = Zeroed::new();
+    let mut zeros = Zeros::new();
     for group in coupling.groups() {
-        if plan.removed().count(group.axis) == 0 {
+        let places: Vec<usize> = plan.removed().of(group.axis).collect();
+        if places.is_empty() {
             continue;
         }
+        let dead = |place: &usize| {
+            let unit = Unit {
+                axis: group.axis,
+                place: *place,
+            };
+            captured.is_some_and(|captured| is_dead(coupling, captured, group, unit))
+        };
+        let alive: Vec<usize> = places
+            .iter()
+            .copied()
+            .filter(|place| !dead(place))
+            .collect();
         for member in &group.members {
-            let makes = match member.role {
-                Role::Weight | Role::Bias => member.sides.contains(&Side::Out),
-                Role::NormScale | Role::NormShift => true,
-                _ => false,
+            let going = match member.role {
+                Role::Weight if member.produces() => &places,
+                Role::Bias if member.sides.contains(&Side::Out) => &alive,
+                Role::NormScale | Role::NormShift => &alive,
+                _ => continue,
             };
-            let dims = coupling.dims_of(&member.path);
-            let Some(dim) = dims
-                .ok()
-                .filter(|_| makes)
-                .and_then(|dims| dims.get(member.dim))
-            else {
-                continue;
-            };
-            let stays = coupling.axes().stays(dim, plan.removed());
-            let places = (0..stays.len()).filter(|&place| !stays[place]).collect();
-            zeros
-                .entry(member.path.clone())
-                .or_default()
-                .push((member.dim, places));
+            let mut positions: Vec<usize> = going
+                .iter()
+                .flat_map(|&place| {
+                    let axis = group.axis;
+                    coupling.places(member, Unit { axis, place })
+                })
+                .collect();
+            positions.sort_unstable();
+            positions.dedup();
+            if !positions.is_empty() {
+                let slices = zeros.entry(member.path.clone()).or_default();
+                slices.push((member.dim, positions));
+            }
         }
     }
     zeros
+}
+
+/// Whether all filters of a unit are zero.
+fn is_dead(coupling: &Coupling, captured: &ModelGraph, group: &Group, unit: Unit) -> bool {
+    group.producers().all(|member| {
+        let found = parameters(captured.graph()).find(|(_, path)| *path == member.path);
+        let Some(data) = found.and_then(|(value, _)| captured.constant(value)) else {
+            return false;
+        };
+        let places = coupling.places(member, unit);
+        let inner: usize = data.shape().iter().skip(member.dim + 1).product();
+        let size = data.shape().iter().nth(member.dim).copied().unwrap_or(1);
+        data.iter::<f32>()
+            .enumerate()
+            .all(|(at, value)| value == 0.0 || places.binary_search(&(at / inner % size)).is_err())
+    })
 }
 
 fn outputs(outputs: impl GraphTensors) -> Vec<TensorData> {

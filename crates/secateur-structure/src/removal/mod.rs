@@ -1,26 +1,40 @@
 //! Taking planned channels out of a model, and proof that nothing else changed.
 
 mod certificate;
+mod constants;
 mod probe;
+mod sizes;
 mod trial;
 
 use burn::module::Module;
 use secateur_core::layers::Prunable;
-use secateur_graph::GraphTensors;
+use secateur_graph::{GraphTensors, ModelGraph};
 
+use crate::axes::Removed;
+use crate::coupling::Unit;
+use crate::cut::Cut;
 use crate::error::StructureError;
 use crate::plan::Plan;
 use crate::slice;
+use certificate::Zeros;
+use constants::Constants;
+use probe::{stirred, zeroed};
 
 pub use certificate::Certificate;
 
 impl Plan<'_> {
     /// Takes the planned channels out: a model of the same type with smaller parameters, and the
-    /// certificate that it computes what `model` computes with those channels at zero. `model`
-    /// stays as it is, so there is nothing to undo.
+    /// certificate that it computes what `model` computes with the filters of those channels at
+    /// zero. `model` stays as it is, so there is nothing to undo.
+    ///
+    /// A channel whose filter is zero already may still emit a constant, its bias or a norm's
+    /// shift behind the activation: that goes into the biases of what reads it. Where a convolution
+    /// that pads with zeros reads it no bias is exact at the border; there one of the channels stays
+    /// to carry the constants of all ([`Certificate::carriers`]). A channel whose filter is not zero
+    /// goes with its bias and shift.
     ///
     /// `forward` is the user's own and runs on the smaller model, first without computing
-    /// anything: a size that it has written in shows there.
+    /// anything: a size that is written into it shows there.
     ///
     /// # Errors
     ///
@@ -38,10 +52,97 @@ impl Plan<'_> {
         I: GraphTensors + Clone,
         O: GraphTensors,
     {
-        let cut = self.cut();
-        let smaller = slice::apply(model, &cut)?;
-        trial::run(self, &smaller, example.clone(), &forward)?;
-        let certificate = certificate::compare(self, model, &cut, example, &forward)?;
+        let capture = |model: &M| {
+            let captured = ModelGraph::capture(model, example.clone(), &forward);
+            captured.map_err(|error| StructureError::Graph(error.to_string()))
+        };
+        let coupling = self.coupling();
+        let zeros = certificate::producers(self, Some(&capture(model)?));
+        let masked = zeroed(&model.valid(), &zeros);
+        let mut removal = Removal {
+            plan: self,
+            kept: self.clone(),
+            carriers: Vec::new(),
+            cut: self.cut(),
+            inexact: Vec::new(),
+        };
+        let seen = capture(&masked)?;
+        let constants = Constants::of(coupling, self.removed(), &seen, example.clone())?;
+        removal.carriers = constants.carriers(coupling, self.removed());
+        for carrier in &removal.carriers {
+            removal.kept.keep(*carrier);
+        }
+        removal.cut = removal.kept.cut();
+
+        let plain = removal.sliced(model)?;
+        trial::run(&removal.kept, &plain, example.clone(), &forward)?;
+        let smaller = removal.folded(plain, &masked, &zeros, example.clone(), &forward)?;
+
+        // The model as it is, then one whose fresh zeros and ones hide nothing.
+        let mut certificate = Certificate::new(&removal.kept, &removal.carriers);
+        certificate.compare(&masked, &smaller.valid(), &example, &forward);
+        let zeros = certificate::producers(self, None);
+        let masked = zeroed(&stirred(model), &zeros);
+        let plain = removal.sliced(&masked)?;
+        let stirred = removal.folded(plain, &masked, &zeros, example.clone(), &forward)?;
+        certificate.compare(&masked, &stirred, &example, &forward);
+        certificate.changes.append(&mut removal.inexact);
+        certificate.changes.sort();
+        certificate.changes.dedup();
+        certificate.check()?;
         Ok((smaller, certificate))
+    }
+}
+
+/// A removal under way.
+struct Removal<'p, 'c> {
+    plan: &'p Plan<'c>,
+    /// The plan without the carriers.
+    kept: Plan<'c>,
+    carriers: Vec<Unit>,
+    cut: Cut,
+    inexact: Vec<String>,
+}
+
+impl Removal<'_, '_> {
+    fn removed(&self) -> &Removed {
+        self.plan.removed()
+    }
+
+    fn sliced<M: Module + Prunable>(&self, model: &M) -> Result<M, StructureError> {
+        let mut smaller = slice::apply(model, &self.cut)?;
+        sizes::follow(&mut smaller, &self.kept)?;
+        Ok(smaller)
+    }
+
+    /// The smaller model with the constants that `masked` still emits.
+    fn folded<M, I, O>(
+        &mut self,
+        mut smaller: M,
+        masked: &M,
+        zeros: &Zeros,
+        example: I,
+        forward: impl Fn(&M, I) -> O,
+    ) -> Result<M, StructureError>
+    where
+        M: Module + Prunable,
+        I: GraphTensors + Clone,
+        O: GraphTensors,
+    {
+        let coupling = self.plan.coupling();
+        let seen = ModelGraph::capture(masked, example.clone(), forward)
+            .map_err(|error| StructureError::Graph(error.to_string()))?;
+        let mut constants = Constants::of(coupling, self.removed(), &seen, example)?;
+        constants.fold(
+            &mut smaller,
+            &seen,
+            coupling,
+            self.removed(),
+            &self.carriers,
+            zeros,
+            &self.cut,
+        )?;
+        self.inexact.append(&mut constants.inexact);
+        Ok(smaller)
     }
 }

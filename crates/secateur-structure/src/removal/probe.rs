@@ -1,17 +1,14 @@
 //! Models that show a wrong removal: channels at zero, and vectors moved away from zero.
 
-use std::collections::BTreeMap;
-
 use burn::Tensor;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::TensorData;
 use secateur_core::random::Stream;
 
-/// Which elements of a parameter are set to zero: for some dimensions the places, all else whole.
-pub(super) type Zeroed = BTreeMap<String, Vec<(usize, Vec<usize>)>>;
+use super::certificate::Zeros;
 
 /// The model with some slices of its parameters at zero. Masks act as before.
-pub(super) fn zeroed<M: Module>(model: &M, slices: &Zeroed) -> M {
+pub(super) fn zeroed<M: Module>(model: &M, slices: &Zeros) -> M {
     change(model, |path, shape, values| {
         let Some(slices) = slices.get(path) else {
             return;
