@@ -179,6 +179,25 @@ pub enum StructureError {
         units: Vec<(usize, usize)>,
     },
 
+    /// Layers that are declared tied are not.
+    #[error(
+        "`{first}` and `{second}` are declared tied as \"{name}\", but in `forward` the outputs of \
+         the first go with {first_goes_with}, those of the second with {second_goes_with}; correct \
+         `#[prune(tied = ..)]`"
+    )]
+    NotTied {
+        /// The declared name.
+        name: String,
+        /// Path of a layer.
+        first: String,
+        /// Parameters that it is coupled to.
+        first_goes_with: String,
+        /// Path of another layer.
+        second: String,
+        /// Parameters that it is coupled to.
+        second_goes_with: String,
+    },
+
     /// A field follows a factor that there is not.
     #[error(
         "`{field}` follows {of}, which `forward` splits into {factors:?}; name one of these factors"

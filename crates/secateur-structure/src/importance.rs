@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use burn::module::Module;
 use secateur_core::params::Role;
+use secateur_core::pruner::PrunerConfig;
 use secateur_core::reduction::Reduction;
+use secateur_core::schedule::OneShot;
+use secateur_core::scorer::ImportanceScorer;
 use serde::{Deserialize, Serialize};
 
 use crate::axes::AxisId;
@@ -128,6 +132,39 @@ impl Importance {
     pub fn with_normalisation(mut self, normalisation: Normalisation) -> Self {
         self.normalisation = normalisation;
         self
+    }
+
+    /// The scores of the units of every group that may lose some, as `scorer` judges the model's
+    /// weights now. A scorer that wants gradients or activations is fed through a
+    /// [`Pruner`](secateur_core::pruner::Pruner), whose scores go to [`of`](Self::of).
+    ///
+    /// # Errors
+    ///
+    /// As [`of`](Self::of), and those of the scorer.
+    pub fn score<M: Module>(
+        &self,
+        coupling: &Coupling,
+        model: &M,
+        scorer: impl ImportanceScorer + 'static,
+    ) -> Result<UnitScores, StructureError> {
+        let free = coupling.groups().iter().filter(|group| group.is_free());
+        let members = free.flat_map(|group| &group.members);
+        let mut paths: Vec<&str> = members
+            .filter(|member| self.judged.is(member) && member.role != Role::RunningStatistic)
+            .map(|member| member.path.as_str())
+            .collect();
+        paths.sort_unstable();
+        paths.dedup();
+        if paths.is_empty() {
+            return self.of(coupling, &BTreeMap::new());
+        }
+        let pruner = PrunerConfig::new()
+            .with_scorer(scorer)
+            .with_schedule(OneShot::new(0.0))
+            .with_only(paths.clone())
+            .with_also(paths)
+            .init_module(model)?;
+        self.of(coupling, &pruner.scores(model, 0)?)
     }
 
     /// The scores of the units of every group that may lose some, from the scores of elements by

@@ -96,7 +96,7 @@ pub(super) fn uses(graph: &Graph) -> Vec<(ValueId, &str, Vec<Used>)> {
                 let side = seen.map_or(Side::Channel, |nth| side(operation, slot, nth, rank));
                 used.sides.insert(side);
                 if known.is_none() || used.role == Role::Other {
-                    used.role = operation.kind.role(slot);
+                    used.role = role(operation, slot);
                 }
             }
         }
@@ -132,6 +132,16 @@ fn parameter(graph: &Graph, mut value: ValueId) -> Option<(ValueId, Option<Vec<u
             }
             Source::Input(_) | Source::Constant => return None,
         }
+    }
+}
+
+/// What a parameter does: where layers are captured as single operations, what is added shifts and
+/// what is multiplied scales.
+fn role(operation: &Operation, slot: usize) -> Role {
+    match &operation.kind {
+        OpKind::Elementwise { name, .. } if name == "Add" || name == "Sub" => Role::Bias,
+        OpKind::Elementwise { name, .. } if name == "Mul" => Role::NormScale,
+        kind => kind.role(slot),
     }
 }
 

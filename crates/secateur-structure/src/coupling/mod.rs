@@ -7,6 +7,7 @@
 
 mod explain;
 mod members;
+mod model;
 mod reason;
 mod rules;
 mod values;

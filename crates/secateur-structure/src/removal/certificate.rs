@@ -9,7 +9,7 @@ use secateur_core::params::Role;
 use secateur_graph::{GraphTensors, ModelGraph};
 use serde::{Deserialize, Serialize};
 
-use crate::coupling::{Coupling, Group, Side, Unit, parameters};
+use crate::coupling::{Coupling, Group, Unit, parameters};
 use crate::error::StructureError;
 use crate::plan::Plan;
 
@@ -134,8 +134,7 @@ pub(super) fn producers(plan: &Plan<'_>, captured: Option<&ModelGraph>) -> Zeros
         for member in &group.members {
             let going = match member.role {
                 Role::Weight if member.produces() => &places,
-                Role::Bias if member.sides.contains(&Side::Out) => &alive,
-                Role::NormScale | Role::NormShift => &alive,
+                Role::Bias | Role::NormScale | Role::NormShift => &alive,
                 _ => continue,
             };
             let mut positions: Vec<usize> = going

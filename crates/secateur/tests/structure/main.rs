@@ -2,4 +2,6 @@
 #![cfg(feature = "structure")]
 
 mod chains;
+mod choice;
+mod constants;
 mod removal;
