@@ -50,7 +50,8 @@ pub trait OptimizerState: Clone {
     /// This optimizer with a state that [`state_bytes`](Self::state_bytes) gave.
     ///
     /// # Errors
-    /// [`StructureError::OptimizerState`] if the bytes are damaged.
+    /// [`StructureError::OptimizerState`] if the bytes are damaged, or another kind of optimizer or
+    /// one with other settings gave them.
     fn with_state_bytes(self, bytes: Vec<u8>) -> Result<Self, StructureError>;
 }
 
@@ -76,8 +77,16 @@ macro_rules! recorded {
                 if record.entries.iter().any(|e| e.id.is_some() != $has_ids) {
                     return Err(refused(concat!("it is that of ", $other)));
                 }
-                self.from_bytes(Bytes::from_bytes_vec(bytes))
-                    .map_err(refused)
+                let loaded = self
+                    .from_bytes(Bytes::from_bytes_vec(bytes))
+                    .map_err(refused)?;
+                // Burn passes over what it does not know.
+                match record.differs(&Record::read(loaded.state_bytes()?)?) {
+                    Some(name) => Err(refused(format!(
+                        "`{name}` is of another kind of optimizer, or of other settings"
+                    ))),
+                    None => Ok(loaded),
+                }
             }
         }
     };

@@ -64,6 +64,16 @@ impl Record {
         Ok(writer.into_bytes().map_err(damaged)?.to_vec())
     }
 
+    /// The first tensor that one of two records has and the other has not.
+    pub fn differs(&self, other: &Self) -> Option<String> {
+        let names = |record: &Self| -> BTreeSet<String> {
+            let names = record.entries.iter().map(|entry| entry.name.clone());
+            names.collect()
+        };
+        let (ours, theirs) = (names(self), names(other));
+        ours.symmetric_difference(&theirs).next().cloned()
+    }
+
     /// Cuts every tensor with its parameter.
     pub fn cut(&mut self, cut: &Cut, survey: &Survey) -> OptimizerReport {
         let mut report = OptimizerReport::default();
@@ -211,9 +221,11 @@ impl Record {
     /// Drops what is remembered of all parameters at once.
     fn forget_all(&mut self) {
         self.entries.retain(|entry| entry.id.is_some());
-        // L-BFGS takes a record for its own if it counts iterations, and begins anew at zero.
-        self.scalars.retain(|name, _| name == "g_iter");
-        if let Some(count) = self.scalars.get_mut("g_iter") {
+        // L-BFGS takes a record for its own only if it counts iterations and history, and begins
+        // anew where both are zero.
+        self.scalars
+            .retain(|name, _| name == "g_iter" || name.ends_with(".len"));
+        for count in self.scalars.values_mut() {
             *count = Scalar::from(0_usize);
         }
     }

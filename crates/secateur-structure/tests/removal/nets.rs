@@ -174,7 +174,7 @@ pub fn filled<const D: usize>(
 
 /// Elements in storage order.
 pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().to_vec().unwrap()
+    tensor.into_data().try_to_vec().unwrap()
 }
 
 /// The elements of `[rows, columns]` at the kept places, row by row.

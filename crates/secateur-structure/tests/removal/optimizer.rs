@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::{
     Tensor,
     grad_clipping::GradientClippingConfig,
-    module::{Module, ParamGroup},
+    module::ParamGroup,
     nn::LinearLayout,
     optim::{
         AdaGradConfig, AdafactorConfig, AdamConfig, AdamWConfig, AdanConfig, GradientsParams,
@@ -312,9 +312,9 @@ fn an_lbfgs_of_another_model_begins_anew_and_says_so() {
     let (model, _) = optimizer.step(0.1, masked_mlp(LinearLayout::Row), closure);
     let cut = hidden(&LEFT);
     cut_optimizer(&mut optimizer, &cut, &model).unwrap();
-    // The same again: 75 floats are announced, 51 are there.
+    // The same again: 75 floats are announced, 48 are there.
     let report = cut_optimizer(&mut optimizer, &cut, &model).unwrap();
-    assert!(report.reset[ALL].contains("[51]"), "{report}");
+    assert!(report.reset[ALL].contains("[48]"), "{report}");
     assert!(report.reset[ALL].contains("75"), "{report}");
     let small = slice_params(&model, &cut).unwrap();
     let mut fresh = LBFGSConfig::new().with_max_iter(3).init();
@@ -338,7 +338,7 @@ fn the_report_names_what_was_cut_and_what_begins_anew() {
 
     let after = state(&optimizer, &model);
     let moment = |state: &BTreeMap<String, TensorData>, name: &str| -> Vec<f32> {
-        state[name].to_vec().unwrap()
+        state[name].try_to_vec().unwrap()
     };
     let name = "fc2.weight.momentum.moment_2";
     assert_eq!(
@@ -379,12 +379,12 @@ fn single_elements_are_forgotten() {
     assert_eq!(report.sliced["fc1.weight"].len(), 2);
     let after = state(&optimizer, &model);
     for (name, old) in &before {
-        let mut expected: Vec<f32> = old.to_vec().unwrap();
+        let mut expected: Vec<f32> = old.try_to_vec().unwrap();
         if name.starts_with("fc1.weight.") {
             assert!(expected[13] != 0.0);
             (expected[0], expected[13]) = (0.0, 0.0);
         }
-        assert_eq!(after[name].to_vec::<f32>().unwrap(), expected, "{name}");
+        assert_eq!(after[name].try_to_vec::<f32>().unwrap(), expected, "{name}");
     }
     let wrong = BTreeMap::from([("fc1.weight".to_string(), vec![40])]);
     let error = reset_elements(&mut optimizer, &wrong, &model).unwrap_err();

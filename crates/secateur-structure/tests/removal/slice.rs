@@ -8,7 +8,9 @@ use burn::{
     tensor::{Bool, Device, Int, TensorData},
 };
 use proptest::prelude::*;
-use secateur_core::{error::PruneError, mask_op::GradientFlow, treatment::Treatment};
+use secateur_core::{
+    error::PruneError, mask::Mask, mask_op::GradientFlow, mask_set::MaskSet, treatment::Treatment,
+};
 use secateur_structure::{
     cut::{Cut, ParamCut},
     error::StructureError,
@@ -114,7 +116,11 @@ fn masks_are_cut_and_go_on_acting_whatever_their_gradient_flow() {
                 ..Treatment::default()
             };
             let mut model = Mlp::new(layout, &[], &device);
-            mask_hidden(&mut model, &[1, 4, 6], treatment.clone());
+            // The first layer alone: gradients reach it through the second.
+            let rows = Mask::from_fn([8, 5, 1], |at| ![1, 4, 6].contains(&(at / 5))).unwrap();
+            pruner(&model, treatment)
+                .set_masks(&mut model, &MaskSet::from_iter([("fc1.weight", rows)]))
+                .unwrap();
             let kept = [0, 1, 3, 6];
             let small = slice_params(&model, &hidden(&kept)).unwrap();
 
