@@ -509,11 +509,10 @@ struct Stream {
     blocks: Vec<Heads>,
     #[prune(skip, tied = "stream")]
     head: Linear,
-    last: Tuple,
 }
 
-#[derive(Module, Prune, Debug)]
-struct Tuple(Linear, #[prune(size = "0.out")] usize);
+#[derive(Prune)]
+struct Counted(Linear, #[prune(size = "0.out")] usize);
 
 fn stream() -> Stream {
     let heads = || Heads {
@@ -525,7 +524,6 @@ fn stream() -> Stream {
         d_model: 4,
         blocks: vec![heads(), heads()],
         head: linear(),
-        last: Tuple(linear(), 5),
     }
 }
 
@@ -544,7 +542,6 @@ fn sizes_follow_layers_by_absolute_path() {
             "blocks.0.width = 3 follows blocks.0.query.out[1..3]",
             "blocks.1.n_heads = 2 follows blocks.1.query.out[0]",
             "blocks.1.width = 3 follows blocks.1.query.out[1..3]",
-            "last.1 = 5 follows last.0.out",
             "d_model = 4 follows blocks.1.query.in",
         ]
     );
@@ -565,12 +562,23 @@ fn sizes_follow_layers_by_absolute_path() {
 }
 
 #[test]
+fn sizes_of_tuple_structs_follow_numbered_fields() {
+    let mut model = Counted(linear(), 5);
+    let mut layers = layers_mut(&mut model);
+    for (path, of, size) in layers.sizes_mut() {
+        assert_eq!((path, of.to_string().as_str()), ("1", "0.out"));
+        *size = 4;
+    }
+    assert_eq!(model.1, 4);
+}
+
+#[test]
 fn tied_layers_share_a_name() {
     let found = attributes(&stream());
     let tied = |path: &str| found.at(path).tied;
     assert_eq!(tied("blocks.0.query.weight").as_deref(), Some("queries"));
     assert_eq!(tied("blocks.1.query").as_deref(), Some("queries"));
-    assert_eq!(tied("last.0"), None);
+    assert_eq!(tied("blocks.0"), None);
     let head = found.at("head");
     assert!(head.skip);
     assert_eq!(head.tied.as_deref(), Some("stream"));

@@ -1,7 +1,8 @@
 //! From Burn's attention layers and back.
 //!
-//! Parameters are taken over as they are, with their ids, masks and training state: nothing is
-//! computed, so nothing is rounded.
+//! Parameters are taken over as they are, with their ids and training state: nothing is computed, so
+//! nothing is rounded. Masks stay on the parameters of `MultiHeadAttention`; those of `CrossAttention`,
+//! whose fields are private, are taken over only without.
 
 use burn::nn::activation::Gelu;
 use burn::nn::attention::{
@@ -60,7 +61,7 @@ impl GroupedQueryAttention {
     /// # Errors
     ///
     /// [`AttentionError::Setting`] or [`AttentionError::Shape`] if the parameters show that `config`
-    /// is another layer's.
+    /// is another layer's, [`AttentionError::Reparameterized`] if one of them carries a mask.
     pub fn from_cross_attention(
         cross: &CrossAttention,
         config: &CrossAttentionConfig,
@@ -75,7 +76,7 @@ impl GroupedQueryAttention {
             min_float,
             quiet_softmax,
         } = *config;
-        let parameters = Parameters::of(cross, "CrossAttention");
+        let parameters = Parameters::of(cross, "CrossAttention")?;
         let attention = Self {
             query: parameters.linear("query")?,
             key: parameters.linear("key")?,
@@ -131,8 +132,9 @@ impl GroupedQueryAttention {
     ///
     /// [`AttentionError::NotExpressible`] unless all heads are equally wide, key and value have inputs
     /// of one width, the output has the width of the query's input, every layer has a bias, and scores
-    /// are scaled by the width of a head; [`AttentionError::Setting`] or [`AttentionError::Shape`] if
-    /// the sizes do not fit the weights.
+    /// are scaled by the width of a head; [`AttentionError::Reparameterized`] if a parameter carries a
+    /// mask; [`AttentionError::Setting`] or [`AttentionError::Shape`] if the sizes do not fit the
+    /// weights.
     pub fn into_cross_attention(
         self,
     ) -> Result<(CrossAttention, CrossAttentionConfig), AttentionError> {
@@ -148,7 +150,7 @@ impl GroupedQueryAttention {
                 .with_quiet_softmax(self.quiet_softmax);
         // Parameters of a fresh layer are not drawn before they are read, and these are never read.
         let fresh = config.init(&self.query.weight.device());
-        let cross = Parameters::of(&self, LAYER).put_into(fresh, LAYER)?;
+        let cross = Parameters::of(&self, LAYER)?.put_into(fresh, LAYER)?;
         Ok((cross, config))
     }
 

@@ -32,6 +32,22 @@ pub enum AttentionError {
         remedy: String,
     },
 
+    /// A parameter carries a mask or another reparameterization, which cannot be taken over into or
+    /// out of a layer with private fields.
+    #[error(
+        "`{path}` carries the reparameterization `{name}`, which the private fields of Burn's \
+         `{layer}` let nobody take over; bake it in first, with `Pruner::finish` for a mask or with \
+         `Module::materialize`"
+    )]
+    Reparameterized {
+        /// Path of the parameter below the layer.
+        path: String,
+        /// Name of the reparameterization.
+        name: String,
+        /// Type of the layer.
+        layer: &'static str,
+    },
+
     /// The parameters of a layer of Burn are not where they were in version 0.22.
     #[error(
         "`{path}` is not where it was in Burn's `{layer}`; Secateur knows the layer as it is in \

@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 
 use super::AttentionError;
 
-/// Clones of a layer's parameters, with ids, masks and all.
+/// Clones of a layer's parameters, with their ids and training state.
 #[derive(Default)]
 pub(super) struct Parameters {
     layer: &'static str,
@@ -16,19 +16,25 @@ pub(super) struct Parameters {
     /// `Param<Tensor<D>>` for whatever `D`.
     floats: Vec<(String, Box<dyn Any>)>,
     flags: Vec<(String, Param<Flag>)>,
+    /// Path of the first parameter with a reparameterization, and its name. Burn shows a visitor what
+    /// is below one and not the thing itself.
+    reparameterized: Option<(String, String)>,
     /// First path that [`put_into`](Self::put_into) found nothing for.
     without: Option<String>,
 }
 
 impl Parameters {
-    /// Reads the parameters of `module`, a `layer` of Burn.
-    pub(super) fn of(module: &impl Module, layer: &'static str) -> Self {
+    /// Reads the parameters of `module`, a `layer` of Burn or on the way to become one.
+    pub(super) fn of(module: &impl Module, layer: &'static str) -> Result<Self, AttentionError> {
         let mut parameters = Self {
             layer,
             ..Self::default()
         };
         module.visit(&mut parameters);
-        parameters
+        match parameters.reparameterized.take() {
+            None => Ok(parameters),
+            Some((path, name)) => Err(AttentionError::Reparameterized { path, name, layer }),
+        }
     }
 
     /// `module`, a `layer` of Burn, with these parameters in the places of its own.
@@ -76,7 +82,11 @@ impl Parameters {
 }
 
 impl ModuleVisitor for Parameters {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        if container_type == "Reparameterization" {
+            let path = self.path.join(".");
+            self.reparameterized.get_or_insert((path, name.into()));
+        }
         self.path.push(name.into());
     }
 

@@ -1,5 +1,6 @@
 //! From Burn's layers and back.
 
+use burn::nn::Linear;
 use burn::nn::attention::{CrossAttentionConfig, MhaInput};
 use burn::tensor::Device;
 use secateur_core::pruner::PrunerConfig;
@@ -94,26 +95,59 @@ fn across_and_back_is_the_same_layer() {
     assert_eq!(before.into_data(), after.into_data());
 }
 
+/// Prunes half of every weight.
+fn half() -> PrunerConfig {
+    PrunerConfig::new().with_schedule(OneShot::new(0.5))
+}
+
+fn zeros(linear: &Linear) -> i64 {
+    linear
+        .weight
+        .val()
+        .equal_elem(0.0)
+        .int()
+        .sum()
+        .into_scalar()
+}
+
 #[test]
-fn masks_come_along() {
+fn masks_of_burns_layer_come_along() {
+    let mut mha = burns(12, 3, &Device::flex());
+    let mut pruner = half().init(&mha).unwrap();
+    pruner.prune(&mut mha, 0).unwrap();
+
+    let attention = GroupedQueryAttention::from_multi_head(mha).unwrap();
+    assert_eq!(zeros(&attention.query), 72);
+    let mut back = attention.into_multi_head().unwrap();
+    // The pruner knows its parameters and masks again.
+    pruner.undo(&mut back).unwrap();
+    assert_eq!(zeros(&back.query), 0);
+}
+
+#[test]
+fn masks_behind_private_fields_are_refused() {
     let device = Device::flex();
     let config = CrossAttentionConfig::new(10, 7, 4, 2, 3);
     let mut cross = config.init(&device);
-    let pruner = PrunerConfig::new().with_schedule(OneShot::new(0.5));
-    let mut pruner = pruner.init_module(&cross).unwrap();
+    let mut attention = GroupedQueryAttention::from_cross_attention(&cross, &config).unwrap();
+    let mut pruner = half().init_module(&cross).unwrap();
     pruner.prune(&mut cross, 0).unwrap();
 
-    let attention = GroupedQueryAttention::from_cross_attention(&cross, &config).unwrap();
-    let zeros = attention.query.weight.val().equal_elem(0.0).int().sum();
-    assert_eq!(zeros.into_scalar::<i64>(), 60);
+    let error = GroupedQueryAttention::from_cross_attention(&cross, &config).unwrap_err();
+    assert!(
+        matches!(&error, AttentionError::Reparameterized { path, .. } if path == "query.weight")
+    );
+    pruner.finish(&mut cross).unwrap();
+    let baked = GroupedQueryAttention::from_cross_attention(&cross, &config).unwrap();
+    assert_eq!(zeros(&baked.query), 60);
 
-    let (query, context) = (random([2, 3, 10], &device), random([2, 5, 7], &device));
-    let before = cross.forward(query.clone(), context.clone(), None);
-    let (mut back, _) = attention.into_cross_attention().unwrap();
-    let after = back.forward(query, context, None);
-    assert_eq!(before.into_data(), after.into_data());
-    // The pruner knows its parameters and masks again.
-    pruner.undo(&mut back).unwrap();
+    half()
+        .init(&attention)
+        .unwrap()
+        .prune(&mut attention, 0)
+        .unwrap();
+    let error = attention.into_cross_attention().unwrap_err();
+    assert!(error.to_string().contains("`query.weight`"), "{error}");
 }
 
 #[test]
