@@ -25,8 +25,8 @@
 //! | [`fpgm()`] | [`FilterDistance`] | uniform | once | |
 //! | [`sfp()`] | `\|w\|`, by the Euclidean norm | uniform | every epoch | selector [`SoftZero`] |
 //! | [`network_slimming`] | [`NormScale`] | global | once | penalty [`ScalePenalty`] |
-//! | [`channel_taylor`] | [`ChannelTaylor`] | global | yours | |
-//! | [`channel_fisher`] | [`ChannelFisher`] | global | yours | |
+//! | [`channel_taylor()`] | [`ChannelTaylor`] | global | yours | |
+//! | [`channel_fisher()`] | [`ChannelFisher`] | global | yours | |
 //! | [`nisp_scores`] | of [`nisp()`] | | | |
 //!
 //! [`Erk`], [`Er`] and [`Lamp`] are allocations that combine with anything; [`GroupLasso`] is a

@@ -81,7 +81,7 @@ fn select(
     if keep >= inputs {
         return Ok((vec![1.0; inputs], 0.0));
     }
-    let top = lasso.target.iter().fold(0.0f64, |max, t| max.max(t.abs()));
+    let top = lasso.top();
     let (mut low, mut high) = (0.0, top * START);
     lasso.descend(high, &mut betas);
     while count(&betas) > keep && high < top {
@@ -140,11 +140,16 @@ impl Lasso {
         }
     }
 
+    /// The `λ` from which on nothing is left.
+    fn top(&self) -> f64 {
+        self.target.iter().fold(0.0, |max, t| t.abs().max(max))
+    }
+
     /// Coordinate descent from `betas`: `β_i ← S(t_i - Σ_{j≠i} C_ij β_j, λ) / C_ii`.
     fn descend(&self, lambda: f64, betas: &mut [f64]) {
         const SWEEPS: usize = 1_000;
         const TOLERANCE: f64 = 1e-10;
-        let inputs = betas.len();
+        let (inputs, still) = (betas.len(), TOLERANCE * self.top());
         for _ in 0..SWEEPS {
             let mut moved = 0.0f64;
             for i in 0..inputs {
@@ -159,7 +164,7 @@ impl Lasso {
                 moved = moved.max((beta - betas[i]).abs() * own);
                 betas[i] = beta;
             }
-            if moved <= TOLERANCE * lambda {
+            if moved <= still {
                 break;
             }
         }

@@ -299,11 +299,11 @@ mod tests {
             let (mut after, mut bias) = (before.clone(), [0.0; 2]);
             noise_out(&activity, &mut after, &mut bias, 1).unwrap();
             for row in rows {
-                for unit in 0..2 {
+                for (unit, bias) in bias.iter().enumerate() {
                     let sum = |out: &Outgoing| -> f64 {
                         out.weights()[unit * 3..][..3].iter().zip(row).map(|(w, h)| w * h).sum()
                     };
-                    let (was, is) = (sum(&before), sum(&after) + bias[unit]);
+                    let (was, is) = (sum(&before), sum(&after) + bias);
                     prop_assert!((was - is).abs() < 1e-6, "{was} {is}");
                 }
             }
