@@ -31,7 +31,9 @@ impl Coupling {
         let captured = ModelGraph::capture(model, example, forward)
             .map_err(|error| StructureError::Graph(error.to_string()))?;
         let wishes = attributes(model);
-        let used: Vec<&str> = super::parameters(captured.graph()).map(|(_, path)| path).collect();
+        let used: Vec<&str> = super::parameters(captured.graph())
+            .map(|(_, path)| path)
+            .collect();
         let below = |path: &str| {
             used.iter().any(|used| {
                 let rest = used.strip_prefix(path);

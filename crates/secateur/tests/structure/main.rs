@@ -4,4 +4,5 @@
 mod chains;
 mod choice;
 mod constants;
+mod published;
 mod removal;
