@@ -200,11 +200,14 @@ pub enum StructureError {
 
     /// A field follows a factor that there is not.
     #[error(
-        "`{field}` follows {of}, which `forward` splits into {factors:?}; name one of these factors"
+        "`{field}` is {value} and follows {of}, which `forward` splits into {factors:?}; name the \
+         factors that it is the product of"
     )]
     NoSuchFactor {
         /// Path of the field.
         field: String,
+        /// Its value.
+        value: usize,
         /// What it follows.
         of: String,
         /// Sizes of the factors that there are.

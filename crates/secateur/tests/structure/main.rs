@@ -4,5 +4,6 @@
 mod chains;
 mod choice;
 mod constants;
+mod heads;
 mod published;
 mod removal;
