@@ -11,7 +11,7 @@ use secateur_graph::GraphTensors;
 use serde::{Deserialize, Serialize};
 
 use super::probe::{Zeroed, stirred, zeroed};
-use crate::coupling::Side;
+use crate::coupling::{Change, Side};
 use crate::cut::Cut;
 use crate::error::StructureError;
 use crate::plan::Plan;
@@ -66,11 +66,12 @@ impl fmt::Display for Certificate {
 const TOLERANCE: f64 = 1e-4;
 
 /// Compares on the example and on a varied and longer one, with the model as it is and with its
-/// vectors stirred.
+/// vectors stirred. `scalars` are numbers that differ in the smaller model.
 pub(super) fn compare<M, I, O>(
     plan: &Plan<'_>,
     model: &M,
     cut: &Cut,
+    scalars: &[Change],
     example: I,
     forward: impl Fn(&M, I) -> O,
 ) -> Result<Certificate, StructureError>
@@ -92,7 +93,8 @@ where
             probes += 1;
         }
     }
-    let changes: Vec<String> = plan.changes().iter().map(ToString::to_string).collect();
+    let changes = plan.changes().into_iter().chain(scalars);
+    let changes: Vec<String> = changes.map(ToString::to_string).collect();
     if difference > TOLERANCE && changes.is_empty() {
         return Err(StructureError::NotEqual {
             difference,
@@ -117,9 +119,8 @@ fn producers(plan: &Plan<'_>) -> Zeroed {
         }
         for member in &group.members {
             let makes = match member.role {
-                Role::Weight | Role::Bias => member.sides.contains(&Side::Out),
                 Role::NormScale | Role::NormShift => true,
-                _ => false,
+                _ => member.sides.contains(&Side::Out),
             };
             let dims = coupling.dims_of(&member.path);
             let Some(dim) = dims

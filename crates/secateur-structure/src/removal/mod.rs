@@ -40,8 +40,8 @@ impl Plan<'_> {
     {
         let cut = self.cut();
         let smaller = slice::apply(model, &cut)?;
-        trial::run(self, &smaller, example.clone(), &forward)?;
-        let certificate = certificate::compare(self, model, &cut, example, &forward)?;
+        let scalars = trial::run(self, &smaller, example.clone(), &forward)?;
+        let certificate = certificate::compare(self, model, &cut, &scalars, example, &forward)?;
         Ok((smaller, certificate))
     }
 }
