@@ -75,7 +75,7 @@ pub(super) fn uses(graph: &Graph) -> Vec<(ValueId, &str, Vec<Used>)> {
             continue;
         }
         for (slot, &input) in operation.inputs.iter().enumerate() {
-            let Some((value, axes)) = parameter(graph, input) else {
+            let Some((value, places)) = parameter(graph, input) else {
                 continue;
             };
             let Source::Parameter(path) = &graph.value(value).source else {
@@ -88,15 +88,17 @@ pub(super) fn uses(graph: &Graph) -> Vec<(ValueId, &str, Vec<Used>)> {
                 found.len() - 1
             });
             let rank = graph.value(input).shape.len();
-            for (nth, used) in found[at].2.iter_mut().enumerate() {
-                // Where the dimension lies in what the operation reads.
-                let seen = axes
-                    .as_ref()
-                    .map_or(Some(nth), |axes| axes.iter().position(|&axis| axis == nth));
-                let side = seen.map_or(Side::Channel, |nth| side(operation, slot, nth, rank));
-                used.sides.insert(side);
+            let role = role(operation, slot, graph.value(value).shape.len());
+            for (used, places) in found[at].2.iter_mut().zip(places) {
+                match places.is_empty() {
+                    true => used.sides.insert(Side::Channel),
+                    false => places
+                        .into_iter()
+                        .map(|nth| used.sides.insert(side(operation, slot, nth, rank)))
+                        .fold(false, |any, new| any | new),
+                };
                 if known.is_none() || used.role == Role::Other {
-                    used.role = role(operation, slot);
+                    used.role = role;
                 }
             }
         }
@@ -104,44 +106,72 @@ pub(super) fn uses(graph: &Graph) -> Vec<(ValueId, &str, Vec<Used>)> {
     found
 }
 
-/// The parameter behind a value, and how its dimensions are permuted there: dimension `i` of the
-/// value is the parameter's `axes[i]`. `None` for the parameter as it is, no dimension at all
-/// where it is reshaped.
-fn parameter(graph: &Graph, mut value: ValueId) -> Option<(ValueId, Option<Vec<usize>>)> {
-    let mut permuted: Option<Vec<usize>> = None;
+/// The parameter behind a value, and for each of its dimensions those of the value in which it lies:
+/// several where it is folded, none where it has one place.
+fn parameter(graph: &Graph, mut value: ValueId) -> Option<(ValueId, Vec<Vec<usize>>)> {
+    let mut way = Vec::new();
     loop {
         match &graph.value(value).source {
-            Source::Parameter(_) => return Some((value, permuted)),
+            Source::Parameter(_) => break,
             Source::Operation(op) => {
                 let operation = graph.operation(*op);
-                match &operation.kind {
-                    OpKind::Permute { axes } => {
-                        permuted = Some(match permuted {
-                            None => axes.clone(),
-                            Some(outer) => outer
-                                .into_iter()
-                                .map(|axis| axes.get(axis).copied().unwrap_or(usize::MAX))
-                                .collect(),
-                        });
-                    }
-                    OpKind::Cast | OpKind::Flip { .. } => {}
-                    kind if kind.rearranges() => permuted = Some(Vec::new()),
-                    _ => return None,
+                if !operation.kind.rearranges() {
+                    return None;
                 }
+                way.push(operation);
                 value = *operation.inputs.first()?;
             }
             Source::Input(_) | Source::Constant => return None,
         }
     }
+    let rank = graph.value(value).shape.len();
+    let mut places: Vec<Vec<usize>> = (0..rank).map(|dim| vec![dim]).collect();
+    for operation in way.into_iter().rev() {
+        let shape = |values: &[ValueId]| values.first().map(|&id| &graph.value(id).shape);
+        let (from, to) = (shape(&operation.inputs)?, shape(&operation.outputs)?);
+        let moved = |dim: usize| -> Vec<usize> {
+            match &operation.kind {
+                OpKind::Permute { axes } => {
+                    let at = axes.iter().position(|&axis| axis == dim);
+                    at.into_iter().collect()
+                }
+                OpKind::Reshape => refolded(from, to, dim),
+                OpKind::Expand => vec![dim + to.len().saturating_sub(from.len())],
+                _ => vec![dim],
+            }
+        };
+        for dims in &mut places {
+            *dims = dims.iter().flat_map(|&dim| moved(dim)).collect();
+        }
+    }
+    Some((value, places))
 }
 
-/// What a parameter does: where layers are captured as single operations, what is added shifts and
-/// what is multiplied scales.
-fn role(operation: &Operation, slot: usize) -> Role {
-    match &operation.kind {
-        OpKind::Elementwise { name, .. } if name == "Add" || name == "Sub" => Role::Bias,
-        OpKind::Elementwise { name, .. } if name == "Mul" => Role::NormScale,
-        kind => kind.role(slot),
+/// The dimensions of a reshaped tensor that a former dimension runs through. In storage order each
+/// dimension lies between the number of all places outside it and that with its own.
+fn refolded(from: &[usize], to: &[usize], dim: usize) -> Vec<usize> {
+    let span = |shape: &[usize], dim: usize| {
+        let outer: usize = shape[..dim].iter().product();
+        (outer, outer * shape[dim])
+    };
+    let (start, end) = span(from, dim);
+    let overlaps = |&nth: &usize| {
+        let (first, last) = span(to, nth);
+        start.max(first) < end.min(last)
+    };
+    (0..to.len()).filter(overlaps).collect()
+}
+
+/// What a parameter of `rank` dimensions is to the operation. A layer's bias is often added by
+/// itself, and a norm's scale multiplied.
+fn role(operation: &Operation, slot: usize, rank: usize) -> Role {
+    match (operation.kind.role(slot), &operation.kind) {
+        (Role::Other, OpKind::Elementwise { name, .. }) if rank == 1 => match name.as_str() {
+            "Add" => Role::Bias,
+            "Mul" => Role::NormScale,
+            _ => Role::Other,
+        },
+        (role, _) => role,
     }
 }
 
@@ -172,6 +202,36 @@ fn side(operation: &Operation, slot: usize, dim: usize, rank: usize) -> Side {
             1 => Side::Out,
             _ => Side::Channel,
         },
+        // It becomes part of what is computed.
+        (OpKind::Elementwise { name, .. }, _)
+            if matches!(name.as_str(), "Add" | "Sub" | "MaskWhere") =>
+        {
+            Side::Out
+        }
+        (
+            OpKind::Concat { .. }
+            | OpKind::Slice { .. }
+            | OpKind::SliceAssign { .. }
+            | OpKind::Select { .. }
+            | OpKind::Repeat { .. }
+            | OpKind::Pad { .. },
+            _,
+        ) => Side::Out,
         _ => Side::Channel,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::refolded;
+
+    #[test]
+    fn a_reshaped_dimension_is_found_where_it_went() {
+        // A vector beside dimensions of one place, a weight with heads, two dimensions as one.
+        assert_eq!(refolded(&[6], &[1, 6, 1], 0), [1]);
+        assert_eq!(refolded(&[7, 12], &[7, 3, 4], 1), [1, 2]);
+        assert_eq!(refolded(&[7, 12], &[7, 3, 4], 0), [0]);
+        assert_eq!(refolded(&[7, 3, 4], &[7, 12], 2), [1]);
+        assert_eq!(refolded(&[1, 6], &[6], 0), [0; 0]);
     }
 }

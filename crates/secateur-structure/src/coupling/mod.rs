@@ -14,6 +14,8 @@ mod values;
 
 use std::collections::BTreeMap;
 
+use burn::module::Module;
+use secateur_core::layers::{LayerMut, Prunable, layers_mut};
 use secateur_graph::{Graph, ModelGraph, OpId, OpKind, Source, ValueId};
 use serde::{Deserialize, Serialize};
 
@@ -119,6 +121,29 @@ impl Coupling {
         Self::of_graph(captured.graph(), captured, skipped)
     }
 
+    /// As [`of`](Self::of), and what layers hold to its size stays: Burn's attentions.
+    ///
+    /// # Errors
+    ///
+    /// As [`of`](Self::of).
+    pub fn of_layers<M: Module + Prunable>(
+        model: &M,
+        captured: &ModelGraph,
+        skipped: &[String],
+    ) -> Result<Self, StructureError> {
+        let mut copy = model.clone();
+        let layers = layers_mut(&mut copy);
+        let held = layers.iter().filter_map(|(path, layer)| match layer {
+            // The number of its heads times their width is the width of what it reads and writes.
+            LayerMut::MultiHeadAttention(_) | LayerMut::Opaque { .. } => {
+                Some((path.to_owned(), layer.type_name().to_owned()))
+            }
+            _ => None,
+        });
+        let held: Vec<(String, String)> = held.collect();
+        Self::build(captured.graph(), captured, skipped, &held)
+    }
+
     /// As [`of`](Self::of), from a graph and what is known of its constants.
     ///
     /// # Errors
@@ -129,23 +154,23 @@ impl Coupling {
         values: &dyn Values,
         skipped: &[String],
     ) -> Result<Self, StructureError> {
+        Self::build(graph, values, skipped, &[])
+    }
+
+    /// `held` are paths of layers that keep their sizes, with the names of their types.
+    fn build(
+        graph: &Graph,
+        values: &dyn Values,
+        skipped: &[String],
+        held: &[(String, String)],
+    ) -> Result<Self, StructureError> {
         let mut tracer = Tracer::new(graph, values);
         tracer.trace();
+        for (path, kind) in held {
+            tracer.pin_below(path, &Pin::Layer(path.clone(), kind.clone()));
+        }
         for skip in skipped {
-            let mut found = false;
-            for (at, value) in graph.values.iter().enumerate() {
-                let Source::Parameter(path) = &value.source else {
-                    continue;
-                };
-                let below = path.strip_prefix(skip.as_str());
-                if below.is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) {
-                    found = true;
-                    for dim in tracer.dims[at].clone() {
-                        tracer.pin(&dim, Pin::Skipped(skip.clone()));
-                    }
-                }
-            }
-            if !found {
+            if !tracer.pin_below(skip, &Pin::Skipped(skip.clone())) {
                 return Err(StructureError::UnknownPath {
                     path: skip.clone(),
                     known: parameters(graph).map(|(_, path)| path.to_owned()).collect(),

@@ -46,7 +46,7 @@ impl Coupling {
             .filter(|(path, wish)| wish.skip && below(path))
             .map(|(path, _)| path.to_owned())
             .collect();
-        let coupling = Self::of(&captured, &skipped)?;
+        let coupling = Self::of_layers(model, &captured, &skipped)?;
         let mut tied: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (path, wish) in wishes.iter() {
             if let Some(name) = &wish.tied {

@@ -27,6 +27,8 @@ pub enum Pin {
     Mixed(OpId, String),
     /// How the operation couples its dimensions is not known.
     Unknown(OpId, String),
+    /// The layer at this path is of a type that holds it to its size.
+    Layer(String, String),
 }
 
 impl fmt::Display for Pin {
@@ -46,6 +48,13 @@ impl fmt::Display for Pin {
                     f,
                     "operation {}, {name}, joins it to a tensor that `forward` makes",
                     op.0
+                )
+            }
+            Self::Layer(path, kind) => {
+                write!(
+                    f,
+                    "`{path}` is a `{kind}`, which keeps its sizes to itself; write it from \
+                     `Linear` layers"
                 )
             }
             Self::Constant => f.write_str("a constant of `forward` differs from place to place"),
@@ -73,6 +82,8 @@ pub enum Change {
     Scale(OpId, String),
     /// A mean, a maximum, a product of fewer values.
     Reduction(OpId, String),
+    /// `forward` computes a number from sizes, such as what attention scores are divided by.
+    Scalar(OpId, String),
 }
 
 impl fmt::Display for Change {
@@ -82,6 +93,7 @@ impl fmt::Display for Change {
             Self::Shares(op, name) => (op, name, "shares its weight among fewer values"),
             Self::Scale(op, name) => (op, name, "divides by the root of a smaller width"),
             Self::Reduction(op, name) => (op, name, "reduces fewer values"),
+            Self::Scalar(op, name) => (op, name, "has a number that `forward` takes from sizes"),
         };
         write!(f, "operation {}, {name}, {what}", op.0)
     }

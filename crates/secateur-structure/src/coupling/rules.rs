@@ -97,6 +97,22 @@ impl<'a> Tracer<'a> {
         self.axes.mark(dim, mark);
     }
 
+    /// Pins all dimensions of the parameters at or below a path; whether there are any.
+    pub(super) fn pin_below(&mut self, path: &str, pin: &Pin) -> bool {
+        let mut found = false;
+        for (at, value) in self.graph.values.iter().enumerate() {
+            let Source::Parameter(parameter) = &value.source else {
+                continue;
+            };
+            let below = parameter.strip_prefix(path);
+            if below.is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) {
+                found = true;
+                self.pin_all(&self.dims[at].clone(), pin.clone());
+            }
+        }
+        found
+    }
+
     fn pin_all(&mut self, dims: &[Dim], pin: Pin) {
         for dim in dims {
             self.pin(dim, pin.clone());

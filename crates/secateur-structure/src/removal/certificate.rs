@@ -9,7 +9,7 @@ use secateur_core::params::Role;
 use secateur_graph::{GraphTensors, ModelGraph};
 use serde::{Deserialize, Serialize};
 
-use crate::coupling::{Coupling, Group, Unit, parameters};
+use crate::coupling::{Change, Coupling, Group, Side, Unit, parameters};
 use crate::error::StructureError;
 use crate::plan::Plan;
 
@@ -64,8 +64,10 @@ impl fmt::Display for Certificate {
 const TOLERANCE: f64 = 1e-4;
 
 impl Certificate {
-    pub(super) fn new(plan: &Plan<'_>, carriers: &[Unit]) -> Self {
-        let changes = plan.changes().iter().map(ToString::to_string).collect();
+    /// `scalars` are numbers that differ in the smaller model.
+    pub(super) fn new(plan: &Plan<'_>, carriers: &[Unit], scalars: &[Change]) -> Self {
+        let changes = plan.changes().into_iter().chain(scalars);
+        let changes = changes.map(ToString::to_string).collect();
         Self {
             difference: 0.0,
             tolerance: TOLERANCE,
@@ -135,6 +137,7 @@ pub(super) fn producers(plan: &Plan<'_>, captured: Option<&ModelGraph>) -> Zeros
             let going = match member.role {
                 Role::Weight if member.produces() => &places,
                 Role::Bias | Role::NormScale | Role::NormShift => &alive,
+                _ if member.sides.contains(&Side::Out) => &alive,
                 _ => continue,
             };
             let mut positions: Vec<usize> = going

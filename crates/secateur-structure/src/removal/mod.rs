@@ -75,11 +75,11 @@ impl Plan<'_> {
         removal.cut = removal.kept.cut();
 
         let plain = removal.sliced(model)?;
-        trial::run(&removal.kept, &plain, example.clone(), &forward)?;
+        let scalars = trial::run(&removal.kept, &plain, example.clone(), &forward)?;
         let smaller = removal.folded(plain, &masked, &zeros, example.clone(), &forward)?;
 
         // The model as it is, then one whose fresh zeros and ones hide nothing.
-        let mut certificate = Certificate::new(&removal.kept, &removal.carriers);
+        let mut certificate = Certificate::new(&removal.kept, &removal.carriers, &scalars);
         certificate.compare(&masked, &smaller.valid(), &example, &forward);
         let zeros = certificate::producers(self, None);
         let masked = zeroed(&stirred(model), &zeros);

@@ -1,12 +1,14 @@
 //! The user's `forward` on the smaller model, recorded and not computed.
 
 use burn::module::Module;
-use secateur_graph::{GraphError, GraphTensors, ModelGraph};
+use secateur_graph::{GraphError, GraphTensors, ModelGraph, OpKind};
 
+use crate::coupling::Change;
 use crate::error::StructureError;
 use crate::plan::Plan;
 
-/// Records `forward` of the smaller model and compares it with what the plan foresees.
+/// Records `forward` of the smaller model and compares it with what the plan foresees; the numbers
+/// that `forward` computes from sizes, which differ.
 ///
 /// # Errors
 ///
@@ -17,7 +19,7 @@ pub(super) fn run<M, I, O>(
     smaller: &M,
     example: I,
     forward: impl Fn(&M, I) -> O,
-) -> Result<(), StructureError>
+) -> Result<Vec<Change>, StructureError>
 where
     M: Module,
     I: GraphTensors + Clone,
@@ -42,6 +44,7 @@ where
             ),
         });
     }
+    let mut changes = Vec::new();
     for ((id, expected), got) in foreseen.enumerate().zip(&found.operations) {
         let name = expected.kind.to_string();
         if name != got.kind.to_string() {
@@ -49,6 +52,14 @@ where
                 operation: format!("operation {}, {name}", id.0),
                 why: format!("it is {} in the smaller model", got.kind),
             });
+        }
+        if let (
+            OpKind::Elementwise { scalar: before, .. },
+            OpKind::Elementwise { scalar: after, .. },
+        ) = (&expected.kind, &got.kind)
+            && before != after
+        {
+            changes.push(Change::Scalar(id, name.clone()));
         }
         for (&expected, &got) in expected.outputs.iter().zip(&got.outputs) {
             let (expected, got) = (&foreseen.value(expected).shape, &found.value(got).shape);
@@ -60,5 +71,5 @@ where
             }
         }
     }
-    Ok(())
+    Ok(changes)
 }

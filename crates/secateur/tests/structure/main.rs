@@ -7,3 +7,4 @@ mod constants;
 mod heads;
 mod published;
 mod removal;
+mod topologies;
