@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use secateur::graph::GraphError;
 use secateur::prelude::PruneError;
 use secateur::sparse::SparseError;
+use secateur::structure::error::StructureError;
 
 /// The result of every fallible call of the examples.
 pub type Result<T> = std::result::Result<T, ExampleError>;
@@ -101,6 +102,10 @@ pub enum ExampleError {
     /// A model could not be captured or run as a graph.
     #[error(transparent)]
     Graph(#[from] GraphError),
+
+    /// Channels could not be taken out.
+    #[error(transparent)]
+    Structure(#[from] StructureError),
 
     /// Burn's `Learner` ended on an error of its own.
     #[error("Burn stopped the training: {0}; mend that, then resume from the last checkpoint")]

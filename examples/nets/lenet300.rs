@@ -2,12 +2,13 @@
 
 use burn::nn::{Linear, Relu};
 use burn::prelude::*;
+use secateur::Prune;
 
 use super::layers::linear;
 use super::{Classifier, glorot};
 
 /// 784-300-100-10 with ReLU: 266,200 weights and 410 biases.
-#[derive(Module, Debug)]
+#[derive(Module, Prune, Debug)]
 pub struct LeNet300 {
     /// 784 to 300.
     pub fc1: Linear,

@@ -4,13 +4,14 @@ use burn::nn::conv::Conv2d;
 use burn::nn::pool::MaxPool2d;
 use burn::nn::{Linear, Relu};
 use burn::prelude::*;
+use secateur::Prune;
 
 use super::layers::{conv5x5, halving_pool, linear};
 use super::{Classifier, glorot};
 
 /// Two convolutions of 5x5 (20 and 50 filters), each followed by 2x2 max pooling, then 800-500-10:
 /// 430,500 weights and 580 biases. The only ReLU is between the last two layers.
-#[derive(Module, Debug)]
+#[derive(Module, Prune, Debug)]
 pub struct LeNet5 {
     /// 1 to 20 channels, 5x5.
     pub conv1: Conv2d,

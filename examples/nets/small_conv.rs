@@ -4,13 +4,14 @@ use burn::nn::conv::Conv2d;
 use burn::nn::pool::MaxPool2d;
 use burn::nn::{Linear, Relu};
 use burn::prelude::*;
+use secateur::Prune;
 
 use super::layers::{conv5x5, halving_pool, linear};
 use super::{Classifier, glorot};
 
 /// Two convolutions of 5x5 (8 and 16 filters), each followed by 2x2 max pooling and ReLU, then
 /// 256-256-10: 71,496 weights and 290 biases.
-#[derive(Module, Debug)]
+#[derive(Module, Prune, Debug)]
 pub struct SmallConv {
     /// 1 to 8 channels, 5x5.
     pub conv1: Conv2d,

@@ -43,4 +43,5 @@ pages! {
 #[cfg(feature = "structure")]
 pages! {
     attention = "docs/src/guide/attention.md"
+    smaller = "docs/src/guide/smaller.md"
 }
