@@ -6,12 +6,11 @@ use std::fmt;
 use burn::module::Module;
 use burn::tensor::TensorData;
 use secateur_core::layers::Prunable;
-use secateur_core::params::Role;
 use secateur_graph::GraphTensors;
 use serde::{Deserialize, Serialize};
 
 use super::probe::{Zeroed, stirred, zeroed};
-use crate::coupling::{Change, Side};
+use crate::coupling::Change;
 use crate::cut::Cut;
 use crate::error::StructureError;
 use crate::plan::Plan;
@@ -118,14 +117,10 @@ fn producers(plan: &Plan<'_>) -> Zeroed {
             continue;
         }
         for member in &group.members {
-            let makes = match member.role {
-                Role::NormScale | Role::NormShift => true,
-                _ => member.sides.contains(&Side::Out),
-            };
             let dims = coupling.dims_of(&member.path);
             let Some(dim) = dims
                 .ok()
-                .filter(|_| makes)
+                .filter(|_| member.makes())
                 .and_then(|dims| dims.get(member.dim))
             else {
                 continue;
