@@ -160,8 +160,8 @@ impl<'a> Plan<'a> {
         (before, Counts::of(&self.smaller_graph()))
     }
 
-    /// What else changes, beside that the channels are gone: normalisations and softmaxes over
-    /// fewer values. Empty where removal is exact.
+    /// What else may change, beside that the channels are gone: normalisations and softmaxes over
+    /// fewer values. Empty where removal is exact whatever the weights are.
     #[must_use]
     pub fn changes(&self) -> Vec<&Change> {
         let mut changes = Vec::new();
@@ -244,7 +244,7 @@ impl fmt::Display for Plan<'_> {
             writeln!(f, "{name}: {before} -> {after} ({share:.1} %)")?;
         }
         for change in self.changes() {
-            writeln!(f, "not exact: {change}")?;
+            writeln!(f, "may differ: {change}")?;
         }
         Ok(())
     }

@@ -40,6 +40,12 @@ impl Member {
         }
     }
 
+    /// Whether what is computed has its places from here: what is zeroed to take them away.
+    #[must_use]
+    pub fn makes(&self) -> bool {
+        makes(self.role, self.sides.contains(&Side::Out))
+    }
+
     /// Whether its places are outputs of a weight.
     #[must_use]
     pub fn produces(&self) -> bool {
@@ -64,6 +70,14 @@ impl Used {
     pub(super) fn is(&self, side: Side) -> bool {
         self.sides.contains(&side)
     }
+
+    pub(super) fn makes(&self) -> bool {
+        makes(self.role, self.is(Side::Out))
+    }
+}
+
+fn makes(role: Role, is_out: bool) -> bool {
+    matches!(role, Role::NormScale | Role::NormShift) || is_out
 }
 
 /// All parameters that operations read, in the order of their first use, with the uses of each of
@@ -162,16 +176,18 @@ fn refolded(from: &[usize], to: &[usize], dim: usize) -> Vec<usize> {
     (0..to.len()).filter(overlaps).collect()
 }
 
-/// What a parameter of `rank` dimensions is to the operation. A layer's bias is often added by
-/// itself, and a norm's scale multiplied.
+/// What a parameter of `rank` dimensions is to the operation. Biases of layers and scales of norms
+/// are often written out.
 fn role(operation: &Operation, slot: usize, rank: usize) -> Role {
-    match (operation.kind.role(slot), &operation.kind) {
-        (Role::Other, OpKind::Elementwise { name, .. }) if rank == 1 => match name.as_str() {
+    let role = operation.kind.role(slot);
+    match &operation.kind {
+        OpKind::Elementwise { name, .. } if role == Role::Other && rank == 1 => match name.as_str()
+        {
             "Add" => Role::Bias,
             "Mul" => Role::NormScale,
-            _ => Role::Other,
+            _ => role,
         },
-        (role, _) => role,
+        _ => role,
     }
 }
 

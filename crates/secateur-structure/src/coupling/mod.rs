@@ -11,8 +11,9 @@ mod model;
 mod reason;
 mod rules;
 mod values;
+mod zeros;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use burn::module::Module;
 use secateur_core::layers::{LayerMut, Prunable, layers_mut};
@@ -435,11 +436,26 @@ pub(crate) fn parameters(graph: &Graph) -> impl Iterator<Item = (ValueId, &str)>
     })
 }
 
+/// The axes that something computed has.
+fn computed(graph: &Graph, axes: &Axes, dims: &[Vec<Dim>]) -> BTreeSet<AxisId> {
+    let values = (0..).map(ValueId).zip(&graph.values);
+    values
+        .filter(|(id, value)| {
+            matches!(value.source, Source::Operation(_)) && graph.parameter(*id).is_none()
+        })
+        .flat_map(|(id, _)| dims[id.0].iter().flat_map(|dim| axes.axes_of(dim)))
+        .collect()
+}
+
 fn groups(graph: &Graph, axes: &Axes, dims: &[Vec<Dim>], reasons: &[Reason]) -> Vec<Group> {
     let mut members: BTreeMap<AxisId, Vec<Member>> = BTreeMap::new();
     let mut order: Vec<AxisId> = Vec::new();
+    let mut zeroed = Vec::new();
     for (value, path, sides) in members::uses(graph) {
         for (nth, dim) in dims[value.0].iter().enumerate() {
+            if sides[nth].makes() {
+                zeroed.push((value, nth));
+            }
             for axis in axes.axes_of(dim) {
                 if axes.len(axis) < 2 {
                     continue;
@@ -452,6 +468,8 @@ fn groups(graph: &Graph, axes: &Axes, dims: &[Vec<Dim>], reasons: &[Reason]) -> 
             }
         }
     }
+    let mut emissions = zeros::emissions(graph, axes, dims, &zeroed);
+    let computed = computed(graph, axes, dims);
     let group = |axis: AxisId| {
         let (mut pins, mut changes) = (Vec::new(), Vec::new());
         for mark in axes.marks(axis) {
@@ -460,10 +478,17 @@ fn groups(graph: &Graph, axes: &Axes, dims: &[Vec<Dim>], reasons: &[Reason]) -> 
                 Reason::Change(change) => changes.push(change.clone()),
             }
         }
+        let members = members.remove(&axis).unwrap_or_default();
+        if members.len() == 1 && !computed.contains(&axis) {
+            pins.push(Pin::Unread);
+        }
+        // What stays emits what it always did.
+        let emits = emissions.remove(&axis).filter(|_| pins.is_empty());
+        changes.extend(emits.unwrap_or_default());
         Group {
             axis,
             size: axes.len(axis),
-            members: members.remove(&axis).unwrap_or_default(),
+            members,
             pins,
             changes,
         }

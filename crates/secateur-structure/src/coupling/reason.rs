@@ -27,6 +27,8 @@ pub enum Pin {
     Mixed(OpId, String),
     /// How the operation couples its dimensions is not known.
     Unknown(OpId, String),
+    /// No operation reads its places: for other inputs one may.
+    Unread,
     /// The layer at this path is of a type that holds it to its size.
     Layer(String, String),
 }
@@ -57,6 +59,9 @@ impl fmt::Display for Pin {
                      `Linear` layers"
                 )
             }
+            Self::Unread => {
+                f.write_str("nothing reads it for this example, but may for a longer one")
+            }
             Self::Constant => f.write_str("a constant of `forward` differs from place to place"),
             Self::Mixed(op, name) => write!(f, "operation {}, {name}, cuts across it", op.0),
             Self::Unknown(op, name) => {
@@ -82,6 +87,8 @@ pub enum Change {
     Scale(OpId, String),
     /// A mean, a maximum, a product of fewer values.
     Reduction(OpId, String),
+    /// A place whose weights are zero is not, and still counts in a sum.
+    Emits(OpId, String),
     /// `forward` computes a number from sizes, such as what attention scores are divided by.
     Scalar(OpId, String),
 }
@@ -93,6 +100,7 @@ impl fmt::Display for Change {
             Self::Shares(op, name) => (op, name, "shares its weight among fewer values"),
             Self::Scale(op, name) => (op, name, "divides by the root of a smaller width"),
             Self::Reduction(op, name) => (op, name, "reduces fewer values"),
+            Self::Emits(op, name) => (op, name, "still reads what comes without weights"),
             Self::Scalar(op, name) => (op, name, "has a number that `forward` takes from sizes"),
         };
         write!(f, "operation {}, {name}, {what}", op.0)

@@ -9,7 +9,7 @@ use secateur_core::params::Role;
 use secateur_graph::{GraphTensors, ModelGraph};
 use serde::{Deserialize, Serialize};
 
-use crate::coupling::{Change, Coupling, Group, Side, Unit, parameters};
+use crate::coupling::{Change, Coupling, Group, Unit, parameters};
 use crate::error::StructureError;
 use crate::plan::Plan;
 
@@ -96,9 +96,17 @@ impl Certificate {
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), StructureError> {
-        if self.is_exact() || !self.changes.is_empty() && self.difference.is_finite() {
-            return Ok(());
+    /// The certificate, if outputs differ only where something says why.
+    pub(super) fn checked(mut self) -> Result<Self, StructureError> {
+        if self.is_exact() {
+            // What might have changed did not.
+            self.changes.clear();
+            return Ok(self);
+        }
+        if !self.changes.is_empty() && self.difference.is_finite() {
+            self.changes.sort();
+            self.changes.dedup();
+            return Ok(self);
         }
         Err(StructureError::NotEqual {
             difference: self.difference,
@@ -136,8 +144,8 @@ pub(super) fn producers(plan: &Plan<'_>, captured: Option<&ModelGraph>) -> Zeros
         for member in &group.members {
             let going = match member.role {
                 Role::Weight if member.produces() => &places,
-                Role::Bias | Role::NormScale | Role::NormShift => &alive,
-                _ if member.sides.contains(&Side::Out) => &alive,
+                Role::Bias => &alive,
+                _ if member.makes() => &alive,
                 _ => continue,
             };
             let mut positions: Vec<usize> = going

@@ -87,10 +87,7 @@ impl Plan<'_> {
         let stirred = removal.folded(plain, &masked, &zeros, example.clone(), &forward)?;
         certificate.compare(&masked, &stirred, &example, &forward);
         certificate.changes.append(&mut removal.inexact);
-        certificate.changes.sort();
-        certificate.changes.dedup();
-        certificate.check()?;
-        Ok((smaller, certificate))
+        Ok((smaller, certificate.checked()?))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The user's `forward` on the smaller model, recorded and not computed.
 
 use burn::module::Module;
-use secateur_graph::{GraphError, GraphTensors, ModelGraph, OpKind};
+use secateur_graph::{Graph, GraphError, GraphTensors, ModelGraph, OpId, OpKind, Operation};
 
 use crate::coupling::Change;
 use crate::error::StructureError;
@@ -34,7 +34,18 @@ where
     })?;
     let foreseen = plan.smaller_graph();
     let found = captured.graph();
-    if foreseen.operations.len() != found.operations.len() {
+    // Where a product of a batch is done as one matrix depends on its size, so that reshapes come
+    // and go; everything else has to be as it was.
+    let as_before = same_kinds(foreseen.enumerate(), found.enumerate());
+    let computing = |graph: &'_ Graph| -> Vec<(OpId, Operation)> {
+        let operations = graph.enumerate();
+        operations
+            .filter(|(_, operation)| as_before || operation.kind != OpKind::Reshape)
+            .map(|(id, operation)| (id, operation.clone()))
+            .collect()
+    };
+    let (expected, got) = (computing(&foreseen), computing(found));
+    if expected.len() != got.len() {
         return Err(StructureError::HardCoded {
             operation: "`forward`".into(),
             why: format!(
@@ -45,13 +56,17 @@ where
         });
     }
     let mut changes = Vec::new();
-    for ((id, expected), got) in foreseen.enumerate().zip(&found.operations) {
+    for ((id, expected), (_, got)) in expected.iter().zip(&got) {
         let name = expected.kind.to_string();
+        let hard_coded = |why: String| StructureError::HardCoded {
+            operation: format!("operation {}, {name}", id.0),
+            why,
+        };
         if name != got.kind.to_string() {
-            return Err(StructureError::HardCoded {
-                operation: format!("operation {}, {name}", id.0),
-                why: format!("it is {} in the smaller model", got.kind),
-            });
+            return Err(hard_coded(format!(
+                "it is {} in the smaller model",
+                got.kind
+            )));
         }
         if let (
             OpKind::Elementwise { scalar: before, .. },
@@ -59,17 +74,29 @@ where
         ) = (&expected.kind, &got.kind)
             && before != after
         {
-            changes.push(Change::Scalar(id, name.clone()));
+            changes.push(Change::Scalar(*id, name.clone()));
         }
         for (&expected, &got) in expected.outputs.iter().zip(&got.outputs) {
-            let (expected, got) = (&foreseen.value(expected).shape, &found.value(got).shape);
-            if expected != got {
-                return Err(StructureError::HardCoded {
-                    operation: format!("operation {}, {name}", id.0),
-                    why: format!("it gives {got:?} where {expected:?} is left"),
-                });
+            let (expected, got) = (foreseen.value(expected), found.value(got));
+            let same = match as_before || expected.shape.len() == got.shape.len() {
+                true => expected.shape == got.shape,
+                false => expected.len() == got.len(),
+            };
+            if !same {
+                let (expected, got) = (&expected.shape, &got.shape);
+                return Err(hard_coded(format!(
+                    "it gives {got:?} where {expected:?} is left"
+                )));
             }
         }
     }
     Ok(changes)
+}
+
+fn same_kinds<'a>(
+    a: impl Iterator<Item = (OpId, &'a Operation)>,
+    b: impl Iterator<Item = (OpId, &'a Operation)>,
+) -> bool {
+    let kinds = |(_, operation): (OpId, &Operation)| operation.kind.to_string();
+    a.map(kinds).eq(b.map(kinds))
 }

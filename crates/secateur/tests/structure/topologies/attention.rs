@@ -72,7 +72,7 @@ impl Topology for Heads {
         "attention.query.weight 4",
         "attention.value.weight 4",
     ];
-    const HELD: &'static [&'static str] = &["attention.query.weight 4", "attention.value.weight 4"];
+    const HELD: &'static [&'static str] = &["attention.query.weight 4"];
 
     fn new(device: &Device) -> Self {
         Self {
@@ -294,7 +294,9 @@ pub struct GroupedQuery {
 impl Topology for GroupedQuery {
     type Input = Tensor<3>;
     type Output = Tensor<3>;
-    // Keys with all their queries, and one query of each key.
+    // Keys with all their queries, and one query of each key: without weights that one still means
+    // the values.
+    const EXACT: bool = false;
     const FREE: &'static [&'static str] = &[
         "stem.weight 7",
         "attention.query.weight 3",
@@ -302,7 +304,7 @@ impl Topology for GroupedQuery {
         "attention.query.weight 4",
         "attention.value.weight 4",
     ];
-    const HELD: &'static [&'static str] = &["attention.query.weight 4", "attention.value.weight 4"];
+    const HELD: &'static [&'static str] = &["attention.query.weight 4"];
 
     fn new(device: &Device) -> Self {
         Self {
@@ -347,6 +349,7 @@ pub struct MultiQuery {
 impl Topology for MultiQuery {
     type Input = Tensor<3>;
     type Output = Tensor<3>;
+    const EXACT: bool = false;
     const FREE: &'static [&'static str] = &[
         "stem.weight 7",
         "attention.query.weight 5",
@@ -410,7 +413,6 @@ impl Topology for Rotary {
     type Input = Tensor<3>;
     type Output = Tensor<3>;
     const FREE: &'static [&'static str] = &["attention.query.weight 3", "attention.value.weight 4"];
-    const HELD: &'static [&'static str] = &["attention.value.weight 4"];
 
     fn new(device: &Device) -> Self {
         Self {
@@ -452,7 +454,7 @@ impl Topology for Crossed {
         "attention.value.weight 4",
         "attention.output.weight 7",
     ];
-    const HELD: &'static [&'static str] = &["attention.query.weight 4", "attention.value.weight 4"];
+    const HELD: &'static [&'static str] = &["attention.query.weight 4"];
 
     fn new(device: &Device) -> Self {
         Self {
@@ -505,7 +507,7 @@ impl Topology for Written {
         "attention.value.weight 4",
         "up.weight 9",
     ];
-    const HELD: &'static [&'static str] = &["attention.query.weight 4", "attention.value.weight 4"];
+    const HELD: &'static [&'static str] = &["attention.query.weight 4"];
     const EXACT: bool = false;
 
     fn new(device: &Device) -> Self {
