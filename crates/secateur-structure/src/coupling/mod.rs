@@ -113,7 +113,8 @@ pub struct Coupling {
 
 impl Coupling {
     /// The coupled channels of a captured model. Its inputs and outputs stay as they are, and so
-    /// does what lies at or below a path of `skipped`.
+    /// does what lies at or below a path of `skipped`. What layers of Burn hold to its size is not
+    /// seen here but by [`of_model`](Self::of_model).
     ///
     /// # Errors
     ///

@@ -271,3 +271,65 @@ fn keeps_zero(name: &str, scalar: Option<f64>) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use secateur_graph::{Element, Source, Value};
+
+    use super::super::{Coupling, Unknown};
+    use super::*;
+
+    fn value(shape: &[usize], source: Source) -> Value {
+        Value {
+            shape: shape.to_vec(),
+            element: Element::Float(4),
+            source,
+            non_zeros: None,
+        }
+    }
+
+    /// Two layers with an activation between them.
+    fn graph(activation: &str) -> Graph {
+        let parameter = |path: &str| Source::Parameter(path.into());
+        let operation = |kind, inputs: &[usize], output| Operation {
+            kind,
+            inputs: inputs.iter().copied().map(ValueId).collect(),
+            outputs: vec![ValueId(output)],
+        };
+        let activation = OpKind::Elementwise {
+            name: activation.into(),
+            scalar: None,
+        };
+        Graph {
+            values: vec![
+                value(&[2, 3], Source::Input(0)),
+                value(&[3, 4], parameter("a.weight")),
+                value(&[4, 5], parameter("b.weight")),
+                value(&[2, 4], Source::Operation(OpId(0))),
+                value(&[2, 4], Source::Operation(OpId(1))),
+                value(&[2, 5], Source::Operation(OpId(2))),
+            ],
+            operations: vec![
+                operation(OpKind::Linear, &[0, 1], 3),
+                operation(activation, &[3], 4),
+                operation(OpKind::Linear, &[4, 2], 5),
+            ],
+            inputs: vec![ValueId(0)],
+            outputs: vec![ValueId(5)],
+        }
+    }
+
+    #[test]
+    fn a_sigmoid_of_nothing_is_read_and_a_relu_of_it_is_not() {
+        let changes = |activation: &str| {
+            let coupling = Coupling::of_graph(&graph(activation), &Unknown, &[]).unwrap();
+            let unit = coupling.units_at("a.weight", 1, 0).unwrap()[0];
+            coupling.group(unit.axis).unwrap().changes.clone()
+        };
+        assert_eq!(changes("Relu"), []);
+        assert_eq!(
+            changes("Sigmoid"),
+            [Change::Emits(OpId(2), "Linear".into())]
+        );
+    }
+}

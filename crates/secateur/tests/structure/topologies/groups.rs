@@ -10,9 +10,10 @@ use super::check::{Topology, model, name_of, random_plan};
 use super::embeddings::Tied;
 use super::gated::{FusedGate, Squeezed};
 use super::grouped::{Grouped, Separable};
-use super::joined::{Dense, SuperResolution};
+use super::joined::Dense;
 use super::recurrent::{Remembering, Simple};
 use super::residual::{Identity, Padded};
+use super::scales::SuperResolution;
 
 fn coupling<M: Topology>() -> Coupling {
     model::<M>(&Device::flex()).coupling()
@@ -408,8 +409,9 @@ fn products_are_those_of_the_formula() {
     });
     multiply_adds(|net: &Heads| {
         let model = net.stem.weight.dims()[1];
-        let inner = net.attention.query.weight.dims()[1];
-        // Two sequences of six; each place sees six others.
-        2 * 6 * (5 * model + 4 * model * inner + 2 * 6 * inner + model * 2)
+        let layers = &net.attention;
+        let [query, value] = [&layers.query, &layers.value].map(|layer| layer.weight.dims()[1]);
+        // Two sequences of six; each place sees six. Queries are as wide as keys, values as outputs.
+        2 * 6 * (5 * model + 2 * model * (query + value) + 6 * (query + value) + model * 2)
     });
 }

@@ -12,12 +12,13 @@ use secateur::structure::coupling::{Coupling, Unit};
 use secateur::structure::error::StructureError;
 use secateur::structure::plan::Plan;
 
-use super::attention::{Encoder, Heads, OfBurn, Rotary};
+use super::attention::Heads;
 use super::chains::{Perceptron, Plain};
 use super::check::{Topology, elements, model, name_of};
 use super::embeddings::Bag;
 use super::layers::{conv, learned, linear, pooled, values};
 use super::residual::Zeros;
+use super::transformers::{Encoder, OfBurn, Rotary};
 
 /// Why a place of a parameter has to stay.
 fn pins(coupling: &Coupling, path: &str, dim: usize) -> String {
