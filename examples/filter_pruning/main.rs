@@ -115,7 +115,7 @@ impl fmt::Display for Way {
 }
 
 fn one_seed(seed: u64, smoke: bool, table: &mut Table) -> Result<()> {
-    let Data { train, test } = starter()?;
+    let Data { train, test, .. } = starter()?;
     let (train, test) = match smoke {
         true => (train.first(400), test.first(200)),
         false => (train, test),
