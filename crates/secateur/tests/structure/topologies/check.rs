@@ -76,15 +76,23 @@ pub fn model<M: Topology>(device: &Device) -> M {
     seeded(M::new(device))
 }
 
-/// `share` of the places of every group that `forward` follows, at random.
-pub fn random_plan<'a, M: Topology>(coupling: &'a Coupling, share: f64, seed: u64) -> Plan<'a> {
+/// `share` of the places of every group that `forward` follows, at random; without one, of each
+/// group another share.
+pub fn random_plan<M: Topology>(
+    coupling: &Coupling,
+    share: impl Into<Option<f64>>,
+    seed: u64,
+) -> Plan<'_> {
+    let share = share.into();
     let mut plan = Plan::new(coupling);
     for (nth, group) in coupling.groups().iter().enumerate() {
         if !group.is_free() || M::HELD.contains(&name_of(group).as_str()) {
             continue;
         }
         let mut places: Vec<usize> = (0..group.size).collect();
-        Stream::new(seed, group.name(), nth).shuffle(&mut places);
+        let mut random = Stream::new(seed, group.name(), nth);
+        random.shuffle(&mut places);
+        let share = share.unwrap_or_else(|| 0.9 * f64::from(random.uniform()));
         let count = ((share * group.size as f64).round() as usize).min(group.size - 1);
         for &place in &places[..count] {
             let axis = group.axis;
@@ -106,6 +114,10 @@ pub fn check<M: Topology>() {
             let plan = random_plan::<M>(&coupling, share, seed);
             removal(&net, &plan, &format!("{share} with seed {seed}"));
         }
+    }
+    for seed in 0..3 {
+        let plan = random_plan::<M>(&coupling, None, seed);
+        removal(&net, &plan, &format!("shares of seed {seed}"));
     }
     training::<M>();
 }
