@@ -9,7 +9,9 @@ pub(crate) fn from_scratch(job: &Job) -> Recipe {
     match job.net {
         Net::LeNet300 => Recipe::from_scratch(job.epochs),
         // The recipe is for LeNet-300-100; this rate is ours, set without a search.
-        Net::LeNet5 => Recipe::from_scratch(job.epochs).with_learning_rate(0.02),
+        Net::LeNet5 => Recipe::from_scratch(job.epochs)
+            .with_learning_rate(0.02)
+            .with_drops([0.8, 0.95]),
     }
 }
 

@@ -102,7 +102,7 @@ impl Axes {
     pub fn left(&self, dim: &Dim, removed: &Removed) -> usize {
         fn left(axes: &Axes, dim: &Dim, removed: &Removed) -> usize {
             match dim {
-                Dim::Axis(axis) => axes.len(*axis) - removed.count(*axis),
+                Dim::Axis(axis) => axes.len(*axis).saturating_sub(removed.count(*axis)),
                 Dim::Sum(parts) => parts.iter().map(|part| left(axes, part, removed)).sum(),
                 Dim::Product(factors) => {
                     let factors = factors.iter();

@@ -140,6 +140,9 @@ impl Chain {
     }
 }
 
+/// The operations between two parameters, by number and name.
+type Way = Vec<(OpId, String)>;
+
 impl Coupling {
     /// Everything that goes with a unit, and why.
     ///
@@ -192,7 +195,7 @@ impl Coupling {
 
     /// For each parameter that the unit's axis occurs in: the parameter before it on the shortest
     /// way from `start`, and the operations between them.
-    fn ways(&self, unit: Unit, start: &str) -> BTreeMap<String, (String, Vec<(OpId, String)>)> {
+    fn ways(&self, unit: Unit, start: &str) -> BTreeMap<String, (String, Way)> {
         let graph = self.graph();
         let carries = |value: ValueId| {
             let dims = self.dims(value).iter();
@@ -209,8 +212,8 @@ impl Coupling {
         }
         let mut ways = BTreeMap::new();
         let mut seen: BTreeSet<ValueId> = BTreeSet::new();
-        let mut queue: VecDeque<(ValueId, String, Vec<(OpId, String)>)> = VecDeque::new();
-        for (&value, _) in &touching {
+        let mut queue: VecDeque<(ValueId, String, Way)> = VecDeque::new();
+        for &value in touching.keys() {
             if matches!(&graph.value(value).source, Source::Parameter(path) if path == start) {
                 seen.insert(value);
                 queue.push_back((value, start.to_owned(), Vec::new()));

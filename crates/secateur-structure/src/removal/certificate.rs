@@ -216,3 +216,50 @@ fn farthest(expected: &[TensorData], got: &[TensorData]) -> f64 {
     }
     farthest
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tensor(values: &[f32]) -> Vec<TensorData> {
+        vec![TensorData::new(values.to_vec(), [values.len()])]
+    }
+
+    #[test]
+    fn differences_are_shares_of_the_largest_value() {
+        assert_eq!(farthest(&tensor(&[4.0, -8.0]), &tensor(&[4.0, -6.0])), 0.25);
+        assert_eq!(farthest(&tensor(&[0.0]), &tensor(&[0.0])), 0.0);
+    }
+
+    #[test]
+    fn what_cannot_be_compared_is_far_apart() {
+        let one = tensor(&[1.0]);
+        assert_eq!(farthest(&one, &tensor(&[f32::NAN])), f64::INFINITY);
+        assert_eq!(farthest(&one, &tensor(&[1.0, 1.0])), f64::INFINITY);
+        assert_eq!(farthest(&one, &[]), f64::INFINITY);
+        let both = tensor(&[f32::NAN, 1.0]);
+        assert_eq!(farthest(&both, &both.clone()), 0.0);
+    }
+
+    #[test]
+    fn a_difference_without_a_reason_is_an_error() {
+        let certificate = |difference, changes: &[&str]| Certificate {
+            difference,
+            tolerance: TOLERANCE,
+            changes: changes.iter().map(ToString::to_string).collect(),
+            carriers: Vec::new(),
+            probes: 4,
+        };
+        assert!(certificate(1e-6, &[]).checked().is_ok());
+        assert!(certificate(0.1, &["a norm"]).checked().is_ok());
+        assert!(certificate(0.1, &[]).checked().is_err());
+        assert!(certificate(f64::INFINITY, &["a norm"]).checked().is_err());
+        assert!(
+            certificate(0.0, &["a sigmoid"])
+                .checked()
+                .unwrap()
+                .changes
+                .is_empty()
+        );
+    }
+}

@@ -46,6 +46,19 @@ pub(super) struct Constants {
     pub(super) inexact: Vec<String>,
 }
 
+/// What was taken out of a model.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Taken<'a> {
+    pub(super) coupling: &'a Coupling,
+    /// All places that were planned to go.
+    pub(super) removed: &'a Removed,
+    /// Those of them that stay after all.
+    pub(super) carriers: &'a [Unit],
+    /// What was set to zero in the whole model.
+    pub(super) zeros: &'a Zeros,
+    pub(super) cut: &'a Cut,
+}
+
 impl Constants {
     /// Runs the example through a model in which the channels are at zero, and looks.
     ///
@@ -145,12 +158,15 @@ impl Constants {
         &mut self,
         model: &mut M,
         masked: &ModelGraph,
-        coupling: &Coupling,
-        removed: &Removed,
-        carriers: &[Unit],
-        zeros: &Zeros,
-        cut: &Cut,
+        taken: &Taken<'_>,
     ) -> Result<(), StructureError> {
+        let Taken {
+            coupling,
+            removed,
+            carriers,
+            zeros,
+            cut,
+        } = *taken;
         let graph = masked.graph();
         let parameter = |path: &str| {
             let found = crate::coupling::parameters(graph).find(|(_, known)| *known == path);
@@ -427,6 +443,9 @@ fn constants_of(x: &TensorData, channel: usize, stays: &[bool]) -> (BTreeMap<usi
     let mut constants = BTreeMap::new();
     let mut varying = 0;
     for (at, &(low, high)) in range.iter().enumerate().filter(|(at, _)| !stays[*at]) {
+        if values.is_empty() {
+            continue;
+        }
         if high - low > 1e-5 * high.abs().max(low.abs()) + 1e-12 {
             varying += 1;
         } else if high != 0.0 {

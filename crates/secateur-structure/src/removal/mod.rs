@@ -17,7 +17,7 @@ use crate::error::StructureError;
 use crate::plan::Plan;
 use crate::slice;
 use certificate::Zeros;
-use constants::Constants;
+use constants::{Constants, Taken};
 use probe::{stirred, zeroed};
 
 pub use certificate::Certificate;
@@ -130,15 +130,14 @@ impl Removal<'_, '_> {
         let seen = ModelGraph::capture(masked, example.clone(), forward)
             .map_err(|error| StructureError::Graph(error.to_string()))?;
         let mut constants = Constants::of(coupling, self.removed(), &seen, example)?;
-        constants.fold(
-            &mut smaller,
-            &seen,
+        let taken = Taken {
             coupling,
-            self.removed(),
-            &self.carriers,
+            removed: self.removed(),
+            carriers: &self.carriers,
             zeros,
-            &self.cut,
-        )?;
+            cut: &self.cut,
+        };
+        constants.fold(&mut smaller, &seen, &taken)?;
         self.inexact.append(&mut constants.inexact);
         Ok(smaller)
     }
