@@ -10,6 +10,7 @@ use secateur_graph::{GraphTensors, ModelGraph};
 use serde::{Deserialize, Serialize};
 
 use crate::coupling::{Change, Coupling, Group, Unit, parameters};
+use crate::cut::Cut;
 use crate::error::StructureError;
 use crate::plan::Plan;
 
@@ -25,6 +26,9 @@ pub struct Certificate {
     pub changes: Vec<String>,
     /// Channels that stay, with their filters at zero, to carry the constants of others.
     pub carriers: Vec<Unit>,
+    /// What was taken out: for [`cut_optimizer`](crate::optimizer::cut_optimizer) and
+    /// [`checkpoint`](crate::checkpoint).
+    pub cut: Cut,
     /// Number of comparisons: inputs times models.
     pub probes: usize,
 }
@@ -65,7 +69,7 @@ const TOLERANCE: f64 = 1e-4;
 
 impl Certificate {
     /// `scalars` are numbers that differ in the smaller model.
-    pub(super) fn new(plan: &Plan<'_>, carriers: &[Unit], scalars: &[Change]) -> Self {
+    pub(super) fn new(plan: &Plan<'_>, cut: &Cut, carriers: &[Unit], scalars: &[Change]) -> Self {
         let changes = plan.changes().into_iter().chain(scalars);
         let changes = changes.map(ToString::to_string).collect();
         Self {
@@ -73,6 +77,7 @@ impl Certificate {
             tolerance: TOLERANCE,
             changes,
             carriers: carriers.to_vec(),
+            cut: cut.clone(),
             probes: 0,
         }
     }
@@ -248,6 +253,7 @@ mod tests {
             tolerance: TOLERANCE,
             changes: changes.iter().map(ToString::to_string).collect(),
             carriers: Vec::new(),
+            cut: Cut::default(),
             probes: 4,
         };
         assert!(certificate(1e-6, &[]).checked().is_ok());

@@ -79,7 +79,8 @@ impl Plan<'_> {
         let smaller = removal.folded(plain, &masked, &zeros, example.clone(), &forward)?;
 
         // The model as it is, then one whose fresh zeros and ones hide nothing.
-        let mut certificate = Certificate::new(&removal.kept, &removal.carriers, &scalars);
+        let mut certificate =
+            Certificate::new(&removal.kept, &removal.cut, &removal.carriers, &scalars);
         certificate.compare(&masked, &smaller.valid(), &example, &forward);
         let zeros = certificate::producers(self, None);
         let masked = zeroed(&stirred(model), &zeros);

@@ -8,3 +8,4 @@ mod heads;
 mod published;
 mod removal;
 mod topologies;
+mod training_on;
