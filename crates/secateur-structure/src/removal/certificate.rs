@@ -172,7 +172,12 @@ pub(super) fn producers(plan: &Plan<'_>, captured: Option<&ModelGraph>) -> Zeros
 }
 
 /// Whether all filters of a unit are zero.
-fn is_dead(coupling: &Coupling, captured: &ModelGraph, group: &Group, unit: Unit) -> bool {
+pub(super) fn is_dead(
+    coupling: &Coupling,
+    captured: &ModelGraph,
+    group: &Group,
+    unit: Unit,
+) -> bool {
     group.producers().all(|member| {
         let found = parameters(captured.graph()).find(|(_, path)| *path == member.path);
         let Some(data) = found.and_then(|(value, _)| captured.constant(value)) else {

@@ -3,6 +3,7 @@
 mod certificate;
 mod constants;
 mod probe;
+mod shrink;
 mod sizes;
 mod trial;
 
@@ -21,6 +22,7 @@ use constants::{Constants, Taken};
 use probe::{stirred, zeroed};
 
 pub use certificate::Certificate;
+pub use shrink::shrink;
 
 impl Plan<'_> {
     /// Takes the planned channels out: a model of the same type with smaller parameters, and the

@@ -5,10 +5,11 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::activation::{relu, sigmoid};
 use burn::tensor::{Device, Distribution, Tensor, s};
-use secateur::Prune;
 use secateur::graph::ModelGraph;
+use secateur::prelude::*;
 use secateur::structure::coupling::Coupling;
 use secateur::structure::plan::Plan;
+use secateur::structure::removal::shrink;
 
 #[derive(Module, Prune, Debug)]
 struct Net {
@@ -145,4 +146,49 @@ fn a_channel_with_weights_goes_with_its_shift() {
     assert!(exact, "{text}");
     assert_eq!(carriers, 0);
     assert_eq!(smaller.conv1.weight.dims(), [2, 2, 3, 3]);
+}
+
+/// Half of the filters under masks, as a training loop leaves them: the smaller model does the same,
+/// with the masks on and with zeros for good.
+#[test]
+fn what_masks_made_zero_goes_in_one_call() {
+    for padding in [0, 1] {
+        let mut net = Net::new(padding, false, &Device::flex()).with_dead_filters(&[]);
+        let mut pruner = PrunerConfig::new()
+            .with_scorer(Magnitude::l1())
+            .with_pattern(Filter)
+            .with_only(["conv1.weight", "conv2.weight"])
+            .with_schedule(OneShot::new(0.5))
+            .init(&net)
+            .unwrap();
+        pruner.prune(&mut net, 0).unwrap();
+        let zeros = |net: &Net| {
+            let weight: Vec<f32> = net.conv1.weight.val().into_data().try_to_vec().unwrap();
+            let filters = weight.chunks(18);
+            filters
+                .filter(|filter| filter.iter().all(|w| *w == 0.0))
+                .count()
+        };
+        assert_eq!(zeros(&net), 2);
+        let mut finished = net.clone();
+        pruner.finish(&mut finished).unwrap();
+        let (smaller, certificate) = shrink(&finished, example(), Net::forward).unwrap();
+        assert!(certificate.is_exact(), "{certificate}");
+        let left = smaller.conv1.weight.dims()[0];
+        assert_eq!(left, 2 + certificate.carriers.len());
+        assert!(difference(&net, &smaller) < 1e-5);
+        if padding == 0 {
+            let (masked, certificate) = shrink(&net, example(), Net::forward).unwrap();
+            assert!(certificate.is_exact(), "{certificate}");
+            assert_eq!(masked.conv1.weight.dims()[0], 2);
+        }
+    }
+}
+
+#[test]
+fn without_zeros_nothing_goes() {
+    let net = Net::new(1, false, &Device::flex());
+    let (same, certificate) = shrink(&net, example(), Net::forward).unwrap();
+    assert!(certificate.is_exact() && certificate.cut.params.is_empty());
+    assert_eq!(difference(&net, &same), 0.0);
 }
