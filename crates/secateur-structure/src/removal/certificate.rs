@@ -134,17 +134,12 @@ pub(super) fn producers(plan: &Plan<'_>, captured: Option<&ModelGraph>) -> Zeros
         if places.is_empty() {
             continue;
         }
-        let dead = |place: &usize| {
-            let unit = Unit {
-                axis: group.axis,
-                place: *place,
-            };
-            captured.is_some_and(|captured| is_dead(coupling, captured, group, unit))
-        };
+        let dead = captured.map(|captured| dead(coupling, captured, group));
+        let is_dead = |place: usize| dead.as_ref().is_some_and(|dead| dead[place]);
         let alive: Vec<usize> = places
             .iter()
             .copied()
-            .filter(|place| !dead(place))
+            .filter(|&place| !is_dead(place))
             .collect();
         for member in &group.members {
             let going = match member.role {
@@ -171,25 +166,27 @@ pub(super) fn producers(plan: &Plan<'_>, captured: Option<&ModelGraph>) -> Zeros
     zeros
 }
 
-/// Whether all filters of a unit are zero.
-pub(super) fn is_dead(
-    coupling: &Coupling,
-    captured: &ModelGraph,
-    group: &Group,
-    unit: Unit,
-) -> bool {
-    group.producers().all(|member| {
+/// For each place of a group whether all of its filters are zero.
+pub(super) fn dead(coupling: &Coupling, captured: &ModelGraph, group: &Group) -> Vec<bool> {
+    let mut dead = vec![true; group.size];
+    for member in group.producers() {
         let found = parameters(captured.graph()).find(|(_, path)| *path == member.path);
         let Some(data) = found.and_then(|(value, _)| captured.constant(value)) else {
-            return false;
+            return vec![false; group.size];
         };
-        let places = coupling.places(member, unit);
         let inner: usize = data.shape().iter().skip(member.dim + 1).product();
         let size = data.shape().iter().nth(member.dim).copied().unwrap_or(1);
-        data.iter::<f32>()
-            .enumerate()
-            .all(|(at, value)| value == 0.0 || places.binary_search(&(at / inner % size)).is_err())
-    })
+        let mut zero = vec![true; size];
+        for (at, value) in data.iter::<f32>().enumerate() {
+            zero[at / inner % size] &= value == 0.0;
+        }
+        for (place, dead) in dead.iter_mut().enumerate().filter(|(_, dead)| **dead) {
+            let axis = group.axis;
+            let places = coupling.places(member, Unit { axis, place });
+            *dead = places.into_iter().all(|place| zero[place]);
+        }
+    }
+    dead
 }
 
 fn outputs(outputs: impl GraphTensors) -> Vec<TensorData> {

@@ -11,7 +11,6 @@ use burn::module::Module;
 use secateur_core::layers::Prunable;
 use secateur_graph::{GraphTensors, ModelGraph};
 
-use crate::axes::Removed;
 use crate::coupling::Unit;
 use crate::cut::Cut;
 use crate::error::StructureError;
@@ -78,7 +77,7 @@ impl Plan<'_> {
 
         let plain = removal.sliced(model)?;
         let scalars = trial::run(&removal.kept, &plain, example.clone(), &forward)?;
-        let smaller = removal.folded(plain, &masked, &zeros, example.clone(), &forward)?;
+        let smaller = removal.folded(plain, &seen, constants, &zeros)?;
 
         // The model as it is, then one whose fresh zeros and ones hide nothing.
         let mut certificate =
@@ -87,7 +86,9 @@ impl Plan<'_> {
         let zeros = certificate::producers(self, None);
         let masked = zeroed(&stirred(model), &zeros);
         let plain = removal.sliced(&masked)?;
-        let stirred = removal.folded(plain, &masked, &zeros, example.clone(), &forward)?;
+        let seen = capture(&masked)?;
+        let constants = Constants::of(coupling, self.removed(), &seen, example.clone())?;
+        let stirred = removal.folded(plain, &seen, constants, &zeros)?;
         certificate.compare(&masked, &stirred, &example, &forward);
         certificate.changes.append(&mut removal.inexact);
         Ok((smaller, certificate.checked()?))
@@ -105,42 +106,29 @@ struct Removal<'p, 'c> {
 }
 
 impl Removal<'_, '_> {
-    fn removed(&self) -> &Removed {
-        self.plan.removed()
-    }
-
     fn sliced<M: Module + Prunable>(&self, model: &M) -> Result<M, StructureError> {
         let mut smaller = slice::apply(model, &self.cut)?;
         sizes::follow(&mut smaller, &self.kept)?;
         Ok(smaller)
     }
 
-    /// The smaller model with the constants that `masked` still emits.
-    fn folded<M, I, O>(
+    /// The smaller model with the constants that were seen in the whole one with the channels at
+    /// zero.
+    fn folded<M: Module + Prunable>(
         &mut self,
         mut smaller: M,
-        masked: &M,
+        seen: &ModelGraph,
+        mut constants: Constants,
         zeros: &Zeros,
-        example: I,
-        forward: impl Fn(&M, I) -> O,
-    ) -> Result<M, StructureError>
-    where
-        M: Module + Prunable,
-        I: GraphTensors + Clone,
-        O: GraphTensors,
-    {
-        let coupling = self.plan.coupling();
-        let seen = ModelGraph::capture(masked, example.clone(), forward)
-            .map_err(|error| StructureError::Graph(error.to_string()))?;
-        let mut constants = Constants::of(coupling, self.removed(), &seen, example)?;
+    ) -> Result<M, StructureError> {
         let taken = Taken {
-            coupling,
-            removed: self.removed(),
+            coupling: self.plan.coupling(),
+            removed: self.plan.removed(),
             carriers: &self.carriers,
             zeros,
             cut: &self.cut,
         };
-        constants.fold(&mut smaller, &seen, &taken)?;
+        constants.fold(&mut smaller, seen, &taken)?;
         self.inexact.append(&mut constants.inexact);
         Ok(smaller)
     }

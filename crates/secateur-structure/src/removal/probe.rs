@@ -9,11 +9,9 @@ use super::certificate::Zeros;
 
 /// The model with some slices of its parameters at zero. Masks act as before.
 pub(super) fn zeroed<M: Module>(model: &M, slices: &Zeros) -> M {
-    change(model, |path, shape, values| {
-        let Some(slices) = slices.get(path) else {
-            return;
-        };
-        for (dim, places) in slices {
+    let concerned = |path: &str, _rank: usize| slices.contains_key(path);
+    change(model, concerned, |path, shape, values| {
+        for (dim, places) in slices.get(path).into_iter().flatten() {
             let inner: usize = shape[dim + 1..].iter().product();
             let size = shape[*dim];
             for (at, value) in values.iter_mut().enumerate() {
@@ -29,25 +27,36 @@ pub(super) fn zeroed<M: Module>(model: &M, slices: &Zeros) -> M {
 /// by an amount of its own: fresh layers have zeros and ones there, under which wrong indices do
 /// not show.
 pub(super) fn stirred<M: Module>(model: &M) -> M {
-    change(model, |path, shape, values| {
-        if shape.len() != 1 {
-            return;
-        }
-        let mut random = Stream::new(0, path, 0);
-        for value in values {
-            *value += 0.05 + 0.2 * random.uniform();
-        }
-    })
+    change(
+        model,
+        |_, rank| rank == 1,
+        |path, _, values| {
+            let mut random = Stream::new(0, path, 0);
+            for value in values {
+                *value += 0.05 + 0.2 * random.uniform();
+            }
+        },
+    )
 }
 
-fn change<M: Module>(model: &M, each: impl FnMut(&str, &[usize], &mut [f32])) -> M {
-    struct Changer<F> {
+/// Changes the values of the parameters that `concerned` names by path and rank.
+fn change<M: Module>(
+    model: &M,
+    concerned: impl Fn(&str, usize) -> bool,
+    each: impl FnMut(&str, &[usize], &mut [f32]),
+) -> M {
+    struct Changer<C, F> {
         path: Vec<String>,
         inside: usize,
+        concerned: C,
         each: F,
     }
 
-    impl<F: FnMut(&str, &[usize], &mut [f32])> ModuleMapper for Changer<F> {
+    impl<C, F> ModuleMapper for Changer<C, F>
+    where
+        C: Fn(&str, usize) -> bool,
+        F: FnMut(&str, &[usize], &mut [f32]),
+    {
         fn enter_module(&mut self, name: &str, container_type: &str) {
             self.path.push(name.into());
             self.inside += usize::from(container_type == "Reparameterization");
@@ -63,6 +72,9 @@ fn change<M: Module>(model: &M, each: impl FnMut(&str, &[usize], &mut [f32])) ->
                 return param;
             }
             let path = self.path.join(".");
+            if !(self.concerned)(&path, D) {
+                return param;
+            }
             param.map(|tensor| {
                 let device = tensor.device();
                 let dtype = tensor.dtype();
@@ -80,6 +92,7 @@ fn change<M: Module>(model: &M, each: impl FnMut(&str, &[usize], &mut [f32])) ->
     model.valid().map(&mut Changer {
         path: Vec::new(),
         inside: 0,
+        concerned,
         each,
     })
 }

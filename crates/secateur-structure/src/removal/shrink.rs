@@ -4,7 +4,7 @@ use burn::module::Module;
 use secateur_core::layers::Prunable;
 use secateur_graph::{GraphTensors, ModelGraph};
 
-use super::certificate::{Certificate, is_dead};
+use super::certificate::{Certificate, dead};
 use crate::coupling::{Coupling, Unit};
 use crate::error::StructureError;
 use crate::plan::Plan;
@@ -37,13 +37,14 @@ where
         if group.producers().next().is_none() {
             continue;
         }
-        for place in 0..group.size {
+        let dead = dead(&coupling, &captured, group);
+        for (place, _) in dead.into_iter().enumerate().filter(|(_, dead)| *dead) {
             let unit = Unit {
                 axis: group.axis,
                 place,
             };
             let is_last = plan.removed().count(group.axis) + 1 == group.size;
-            if !is_last && is_dead(&coupling, &captured, group, unit) {
+            if !is_last {
                 plan.remove(unit)?;
             }
         }
