@@ -7,5 +7,6 @@ mod constants;
 mod heads;
 mod published;
 mod removal;
+mod tied;
 mod topologies;
 mod training_on;
