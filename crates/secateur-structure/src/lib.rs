@@ -9,7 +9,7 @@
 //! | how important channels are | [`importance`] |
 //! | which go: a share, a ranking, a budget | [`choice`] |
 //! | what that would do, before anything is changed | [`plan`] |
-//! | a smaller model with a certificate | [`removal`], through [`cut`], [`slice`] and [`settings`] |
+//! | a smaller model with a certificate | [`removal`], through [`cut`], [`slice`](mod@slice) and [`settings`] |
 //! | the optimizer's state, and a file of it all | [`optimizer`], [`checkpoint`] |
 //! | making up for what is gone | [`repair`] |
 //!
