@@ -1,6 +1,7 @@
 //! Everything that can go wrong, with the place it went wrong at and what to do about it.
 
 use secateur_core::error::PruneError;
+use secateur_graph::GraphError;
 
 /// The error of every fallible call of this crate.
 ///
@@ -293,8 +294,8 @@ pub enum StructureError {
     },
 
     /// The model cannot be captured.
-    #[error("{0}")]
-    Graph(String),
+    #[error(transparent)]
+    Graph(#[from] GraphError),
 
     /// What the vocabulary says.
     #[error(transparent)]

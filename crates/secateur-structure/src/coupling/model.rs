@@ -28,8 +28,7 @@ impl Coupling {
         I: GraphTensors + Clone,
         O: GraphTensors,
     {
-        let captured = ModelGraph::capture(model, example, forward)
-            .map_err(|error| StructureError::Graph(error.to_string()))?;
+        let captured = ModelGraph::capture(model, example, forward)?;
         let wishes = attributes(model);
         let used: Vec<&str> = super::parameters(captured.graph())
             .map(|(_, path)| path)

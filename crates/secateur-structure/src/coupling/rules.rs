@@ -1,6 +1,9 @@
 //! How each operation couples the dimensions of what it reads and writes.
 
-use secateur_graph::{Element, Graph, OpId, OpKind, Operation, Source, Span, ValueId};
+mod parts;
+mod products;
+
+use secateur_graph::{Graph, OpId, OpKind, Operation, Source, ValueId};
 
 use super::reason::{Change, Pin, Reason};
 use super::values::Values;
@@ -302,7 +305,10 @@ impl<'a> Tracer<'a> {
             OpKind::Select { dim } => {
                 let mut dims = inputs[0].clone();
                 let indexed = Pin::Indexed(id, name);
-                dims[*dim] = match self.values.integers(operation.inputs[1]) {
+                let size = self.axes.size(&dims[*dim]);
+                let places = self.values.integers(operation.inputs[1]);
+                let places = places.filter(|places| places.iter().all(|&place| place < size));
+                dims[*dim] = match places {
                     Some(places) => self.pick(&dims[*dim].clone(), &places, &indexed),
                     None => {
                         self.pin(&dims[*dim], indexed.clone());
@@ -351,89 +357,6 @@ impl<'a> Tracer<'a> {
         }
     }
 
-    /// `[.., in]` times `[in, out]`, plus `[out]`.
-    fn linear(&mut self, inputs: &[Vec<Dim>]) -> Vec<Dim> {
-        let mut dims = inputs[0].clone();
-        if let Some(features) = dims.pop() {
-            self.equate(&features, &inputs[1][0]);
-        }
-        if let Some(bias) = inputs.get(2) {
-            self.equate(&inputs[1][1], &bias[0]);
-        }
-        dims.push(inputs[1][1].clone());
-        dims
-    }
-
-    fn matmul(&mut self, inputs: &[Vec<Dim>], shape: &[usize]) -> Vec<Dim> {
-        let (mut a, mut b) = (inputs[0].clone(), inputs[1].clone());
-        let (Some(k), Some(n)) = (a.pop(), b.pop()) else {
-            return self.fresh(shape);
-        };
-        let (Some(m), Some(other_k)) = (a.pop(), b.pop()) else {
-            return self.fresh(shape);
-        };
-        self.equate(&k, &other_k);
-        let outer = shape.get(..shape.len().saturating_sub(2)).unwrap_or(&[]);
-        let mut dims = self.broadcast(&[a, b], outer);
-        dims.extend([m, n]);
-        dims
-    }
-
-    /// x `[batch, in, ..]`; weight `[out, in / groups, ..]`, or `[in, out / groups, ..]` for a
-    /// transposed convolution.
-    fn convolution(
-        &mut self,
-        id: OpId,
-        inputs: &[Vec<Dim>],
-        shape: &[usize],
-        groups: usize,
-        transposed: bool,
-        positions: Pin,
-    ) -> Vec<Dim> {
-        let (x, weight) = (&inputs[0], &inputs[1]);
-        for kernel in &weight[2..] {
-            self.pin(kernel, positions.clone());
-        }
-        let mut dims = self.windows(x, shape, positions);
-        // The side of the weight that holds all groups, and the one that holds a single group's.
-        let (whole, whole_weight) = match transposed {
-            false => (shape[1], &weight[0]),
-            true => (self.axes.size(&x[1]), &weight[0]),
-        };
-        let mut channels = weight[1].clone();
-        if groups > 1 {
-            let outer = self.axes.factor(whole_weight, whole / groups);
-            let x_or_out = match transposed {
-                false => x[1].clone(),
-                true => Dim::one(),
-            };
-            match outer {
-                Ok((group, _)) => {
-                    channels = Dim::Product(vec![group.clone(), weight[1].clone()]);
-                    self.groups.push((id, group));
-                }
-                Err(_) => {
-                    self.axes.mix_both(whole_weight, &weight[1]);
-                    self.axes.mix_both(whole_weight, &x_or_out);
-                    let size = groups * self.axes.size(&weight[1]);
-                    channels = self.axes.fresh(size);
-                    let all = channels.clone();
-                    self.axes.mix_both(&all, &all);
-                }
-            }
-        }
-        let (into, out) = match transposed {
-            false => (channels, weight[0].clone()),
-            true => (weight[0].clone(), channels),
-        };
-        self.equate(&x[1], &into);
-        if let Some(bias) = inputs.get(2) {
-            self.equate(&out, &bias[0]);
-        }
-        dims[1] = out;
-        dims
-    }
-
     /// Batch and channels stay, pixels become others.
     fn windows(&mut self, x: &[Dim], shape: &[usize], positions: Pin) -> Vec<Dim> {
         let mut dims: Vec<Dim> = x.iter().take(2).cloned().collect();
@@ -444,38 +367,6 @@ impl<'a> Tracer<'a> {
             dims.push(self.fresh_pinned(shape[dims.len()], positions.clone()));
         }
         dims
-    }
-
-    /// Query, key and value `[batch, heads, length, width]`, perhaps a mask and a bias.
-    fn attention(&mut self, id: OpId, name: String, inputs: &[Vec<Dim>]) -> Vec<Dim> {
-        let (query, key, value) = (&inputs[0], &inputs[1], &inputs[2]);
-        for nth in 0..2 {
-            self.equate(&query[nth], &key[nth]);
-            self.equate(&query[nth], &value[nth]);
-        }
-        self.equate(&key[2], &value[2]);
-        self.equate(&query[3], &key[3]);
-        self.changes(&query[3], Change::Scale(id, name.clone()));
-        self.changes(&key[2], Change::Shares(id, name));
-        for scores in &inputs[3..] {
-            let whole = [
-                query[0].clone(),
-                query[1].clone(),
-                query[2].clone(),
-                key[2].clone(),
-            ];
-            let sizes = whole
-                .iter()
-                .map(|dim| self.axes.size(dim))
-                .collect::<Vec<_>>();
-            self.broadcast(&[whole.to_vec(), scores.clone()], &sizes);
-        }
-        vec![
-            query[0].clone(),
-            query[1].clone(),
-            query[2].clone(),
-            value[3].clone(),
-        ]
     }
 
     fn reduce(
@@ -504,135 +395,5 @@ impl<'a> Tracer<'a> {
                 .collect();
         }
         self.fresh(shape)
-    }
-
-    fn expand(&mut self, x: &[Dim], shape: &[usize]) -> Vec<Dim> {
-        let added = shape.len().saturating_sub(x.len());
-        let mut dims = Vec::with_capacity(shape.len());
-        for (nth, &size) in shape.iter().enumerate() {
-            let old = nth.checked_sub(added).map(|nth| x[nth].clone());
-            dims.push(match old {
-                Some(dim) if self.axes.size(&dim) == size => dim,
-                Some(dim) => {
-                    // Its only place serves all the new ones.
-                    self.axes.mix_both(&dim, &dim);
-                    self.axes.fresh(size)
-                }
-                None => self.axes.fresh(size),
-            });
-        }
-        dims
-    }
-
-    fn slice(&mut self, source: ValueId, x: &[Dim], spans: &[Span], positions: &Pin) -> Vec<Dim> {
-        let mut dims = x.to_vec();
-        for (nth, span) in spans.iter().enumerate() {
-            let size = self.axes.size(&x[nth]);
-            if (span.start, span.end, span.step) == (0, size, 1) {
-                continue;
-            }
-            let places: Vec<usize> = match span.step {
-                step if step > 0 => (span.start..span.end).step_by(step as usize).collect(),
-                step => (span.start..span.end)
-                    .rev()
-                    .step_by(step.unsigned_abs())
-                    .collect(),
-            };
-            dims[nth] = self.pick(&x[nth], &places, positions);
-            if span.step == 1 && !self.is_pinned(&x[nth]) {
-                self.cuts.push((source, nth, span.start, dims[nth].clone()));
-            }
-        }
-        dims
-    }
-
-    fn concat(
-        &mut self,
-        dim: usize,
-        operation: &Operation,
-        inputs: &[Vec<Dim>],
-        made: Pin,
-    ) -> Vec<Dim> {
-        let mut dims = inputs[0].clone();
-        let mut parts = Vec::with_capacity(inputs.len());
-        for (&value, input) in operation.inputs.iter().zip(inputs) {
-            for (nth, other) in input.iter().enumerate() {
-                if nth == dim {
-                    parts.push(other.clone());
-                } else {
-                    let first = dims[nth].clone();
-                    self.equate(&first, other);
-                }
-            }
-            // Padding: how many places it has is `forward`'s own doing.
-            if self.is_made(value) {
-                self.pin(&input[dim], made.clone());
-            }
-        }
-        dims[dim] = match parts.iter().all(|part| self.is_pinned(part)) {
-            true => {
-                let size = parts.iter().map(|part| self.axes.size(part)).sum();
-                self.fresh_pinned(size, made)
-            }
-            false => Dim::Sum(parts),
-        };
-        dims
-    }
-
-    fn is_made(&self, value: ValueId) -> bool {
-        let value = self.graph.value(value);
-        let is_float = matches!(value.element, Element::Float(_));
-        match &value.source {
-            Source::Constant => is_float,
-            Source::Operation(op) => {
-                matches!(self.graph.operation(*op).kind, OpKind::Create { .. })
-            }
-            Source::Input(_) | Source::Parameter(_) => false,
-        }
-    }
-
-    fn pick(&mut self, dim: &Dim, places: &[usize], pin: &Pin) -> Dim {
-        // What stays whole anyway need not be taken to pieces.
-        if self.is_pinned(dim) {
-            return self.fresh_pinned(places.len(), pin.clone());
-        }
-        self.axes.pick(dim, places)
-    }
-
-    fn padded(&mut self, dim: &Dim, before: usize, after: usize, pin: &Pin) -> Dim {
-        if self.is_pinned(dim) {
-            let size = before + self.axes.size(dim) + after;
-            return self.fresh_pinned(size, pin.clone());
-        }
-        let mut parts = Vec::new();
-        if before > 0 {
-            parts.push(self.fresh_pinned(before, pin.clone()));
-        }
-        parts.push(dim.clone());
-        if after > 0 {
-            parts.push(self.fresh_pinned(after, pin.clone()));
-        }
-        Dim::Sum(parts)
-    }
-
-    /// A dimension that is cut into parts of one size is cut so again when it is smaller: `chunk`
-    /// divides what it finds. So each part has to lose the same places.
-    fn equal_parts(&mut self) {
-        let mut cuts = std::mem::take(&mut self.cuts);
-        cuts.sort_by_key(|&(value, dim, start, _)| (value, dim, start));
-        cuts.dedup_by_key(|cut| (cut.0, cut.1, cut.2));
-        for parts in cuts.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
-            let (value, dim, ..) = parts[0];
-            let size = self.axes.size(&parts[0].3);
-            let whole = self.shape(value)[dim];
-            let even = parts.len() > 1
-                && size * parts.len() == whole
-                && (parts.iter().enumerate()).all(|(nth, part)| part.2 == nth * size);
-            if even {
-                for part in &parts[1..] {
-                    self.equate(&parts[0].3, &part.3);
-                }
-            }
-        }
     }
 }

@@ -10,7 +10,7 @@ use burn::module::Module;
 use burn::tensor::TensorData;
 use secateur_core::layers::Prunable;
 use secateur_core::weights::write_weights;
-use secateur_graph::{GraphTensors, ModelGraph, OpId, OpKind, Runner};
+use secateur_graph::{GraphTensors, ModelGraph, OpId, OpKind, Operation, Runner};
 
 use super::certificate::Zeros;
 use crate::axes::Removed;
@@ -77,11 +77,14 @@ impl Constants {
         let outcome = runner.run(example, |seen| {
             let id = seen.id();
             let operation = graph.operation(id);
-            let channel = match operation.kind {
-                OpKind::Linear | OpKind::Matmul => graph.value(operation.inputs[0]).shape.len() - 1,
-                OpKind::Conv(_) | OpKind::ConvTranspose { .. } => 1,
-                _ => return,
-            };
+            if !matches!(
+                operation.kind,
+                OpKind::Linear | OpKind::Matmul | OpKind::Conv(_) | OpKind::ConvTranspose { .. }
+            ) {
+                return;
+            }
+            let rank = graph.value(operation.inputs[0]).shape.len();
+            let channel = channels(operation, rank);
             let Some(weight) = graph.parameter(operation.inputs[1]) else {
                 return;
             };
@@ -110,7 +113,7 @@ impl Constants {
                 constants,
             ));
         });
-        outcome.map_err(|error| StructureError::Graph(error.to_string()))?;
+        outcome?;
         Ok(found)
     }
 
@@ -269,43 +272,32 @@ impl Reader {
         }
     }
 
-    /// The removed units that an input channel goes with.
-    fn units(&self, coupling: &Coupling, removed: &Removed, channel: usize) -> Vec<Unit> {
+    /// The units that an input channel goes with.
+    fn all_units(&self, coupling: &Coupling, channel: usize) -> Vec<Unit> {
         let operation = coupling.graph().operation(self.op);
-        let x = operation.inputs[0];
-        let dims = coupling.dims(x);
-        let dim = match operation.kind {
-            OpKind::Conv(_) | OpKind::ConvTranspose { .. } => dims.get(1),
-            _ => dims.last(),
-        };
+        let dims = coupling.dims(operation.inputs[0]);
         let mut units = Vec::new();
-        if let Some(dim) = dim {
-            coupling.units_in(dim, channel, &mut units);
-        }
+        coupling.units_in(&dims[channels(operation, dims.len())], channel, &mut units);
+        units
+    }
+
+    /// Those of them that are removed.
+    fn units(&self, coupling: &Coupling, removed: &Removed, channel: usize) -> Vec<Unit> {
+        let mut units = self.all_units(coupling, channel);
         units.retain(|unit| removed.contains(unit.axis, unit.place));
         units
     }
 
     /// The channel that is where `channel` is, but at the carrier's place.
     fn carried_by(&self, coupling: &Coupling, carrier: Unit, channel: usize) -> Option<usize> {
-        let operation = coupling.graph().operation(self.op);
-        let dims = coupling.dims(operation.inputs[0]);
-        let dim = match operation.kind {
-            OpKind::Conv(_) | OpKind::ConvTranspose { .. } => dims.get(1)?,
-            _ => dims.last()?,
-        };
-        let mut own = Vec::new();
-        coupling.units_in(dim, channel, &mut own);
+        let mut own = self.all_units(coupling, channel);
         for unit in &mut own {
             if unit.axis == carrier.axis {
                 *unit = carrier;
             }
         }
-        self.constants.keys().copied().find(|&other| {
-            let mut units = Vec::new();
-            coupling.units_in(dim, other, &mut units);
-            units == own
-        })
+        let mut channels = self.constants.keys().copied();
+        channels.find(|&other| self.all_units(coupling, other) == own)
     }
 
     /// The weight of an output, an input channel and a tap; `None` where they are of two groups.
@@ -369,6 +361,14 @@ impl Reader {
         let (channel, rest) = (at / (outs * taps), at % (outs * taps));
         let (out, tap) = (rest / taps, rest % taps);
         self.values.get((out * ins + channel) * taps + tap)
+    }
+}
+
+/// Which dimension of what a product reads, of `rank` dimensions, holds the channels.
+fn channels(operation: &Operation, rank: usize) -> usize {
+    match operation.kind {
+        OpKind::Conv(_) | OpKind::ConvTranspose { .. } => 1,
+        _ => rank - 1,
     }
 }
 

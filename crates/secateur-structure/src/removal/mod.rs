@@ -53,10 +53,7 @@ impl Plan<'_> {
         I: GraphTensors + Clone,
         O: GraphTensors,
     {
-        let capture = |model: &M| {
-            let captured = ModelGraph::capture(model, example.clone(), &forward);
-            captured.map_err(|error| StructureError::Graph(error.to_string()))
-        };
+        let capture = |model: &M| ModelGraph::capture(model, example.clone(), &forward);
         let coupling = self.coupling();
         let zeros = certificate::producers(self, Some(&capture(model)?));
         let masked = zeroed(&model.valid(), &zeros);

@@ -30,8 +30,7 @@ where
     O: GraphTensors,
 {
     let coupling = Coupling::of_model(model, example.clone(), &forward)?;
-    let captured = ModelGraph::capture(model, example.clone(), &forward)
-        .map_err(|error| StructureError::Graph(error.to_string()))?;
+    let captured = ModelGraph::capture(model, example.clone(), &forward)?;
     let mut plan = Plan::new(&coupling);
     for group in coupling.groups().iter().filter(|group| group.is_free()) {
         if group.producers().next().is_none() {

@@ -30,7 +30,7 @@ where
             operation: format!("what follows {last}"),
             why: format!("`forward` panics: {message}"),
         },
-        other => StructureError::Graph(other.to_string()),
+        other => other.into(),
     })?;
     let foreseen = plan.smaller_graph();
     let found = captured.graph();
