@@ -56,11 +56,30 @@ impl ModelGraph {
         I: GraphTensors + Clone,
         O: GraphTensors,
     {
-        let first = record(model, example.clone(), &forward)?;
-        let second = record(model, example.varied(), &forward)?;
-        let captured = Self::new(first)?;
-        captured.compare(&Self::new(second)?)?;
+        let captured = Self::capture_once(model, example.clone(), &forward)?;
+        captured.compare(&Self::capture_once(model, example.varied(), &forward)?)?;
         Ok(captured)
+    }
+
+    /// As [`capture`](Self::capture), with `forward` run once: what it does is not compared with
+    /// what it does for another input. For a model whose `forward` was captured before and whose
+    /// weights have changed since; each capture copies all weights.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`capture`](Self::capture), except that a `forward` which follows the values of its
+    /// input goes unnoticed.
+    pub fn capture_once<M, I, O>(
+        model: &M,
+        example: I,
+        forward: impl Fn(&M, I) -> O,
+    ) -> Result<Self, GraphError>
+    where
+        M: Module,
+        I: GraphTensors,
+        O: GraphTensors,
+    {
+        Self::new(record(model, example, &forward)?)
     }
 
     /// Values and operations.

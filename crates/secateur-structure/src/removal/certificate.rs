@@ -6,10 +6,11 @@ use std::fmt;
 
 use burn::tensor::TensorData;
 use secateur_core::params::Role;
-use secateur_graph::{GraphTensors, ModelGraph};
+use secateur_graph::GraphTensors;
 use serde::{Deserialize, Serialize};
 
-use crate::coupling::{Change, Coupling, Group, Unit, parameters};
+use super::dead::Dead;
+use crate::coupling::{Change, Unit};
 use crate::cut::Cut;
 use crate::error::StructureError;
 use crate::plan::Plan;
@@ -124,9 +125,9 @@ impl Certificate {
 pub(super) type Zeros = BTreeMap<String, Vec<(usize, Vec<usize>)>>;
 
 /// What makes the channels that go: outputs of weights, and with them biases, scales and shifts of
-/// norms. Of a channel whose filters are zero already, in `captured`, biases and norms are left:
-/// it was trained so, and what it emits counts.
-pub(super) fn producers(plan: &Plan<'_>, captured: Option<&ModelGraph>) -> Zeros {
+/// norms. Of a channel that is `dead` already biases and norms are left: it was trained so, and what
+/// it emits counts.
+pub(super) fn producers(plan: &Plan<'_>, dead: Option<&Dead>) -> Zeros {
     let coupling = plan.coupling();
     let mut zeros = Zeros::new();
     for group in coupling.groups() {
@@ -134,8 +135,7 @@ pub(super) fn producers(plan: &Plan<'_>, captured: Option<&ModelGraph>) -> Zeros
         if places.is_empty() {
             continue;
         }
-        let dead = captured.map(|captured| dead(coupling, captured, group));
-        let is_dead = |place: usize| dead.as_ref().is_some_and(|dead| dead[place]);
+        let is_dead = |place| dead.is_some_and(|dead| dead.contains(group.axis, place));
         let alive: Vec<usize> = places
             .iter()
             .copied()
@@ -164,29 +164,6 @@ pub(super) fn producers(plan: &Plan<'_>, captured: Option<&ModelGraph>) -> Zeros
         }
     }
     zeros
-}
-
-/// For each place of a group whether all of its filters are zero.
-pub(super) fn dead(coupling: &Coupling, captured: &ModelGraph, group: &Group) -> Vec<bool> {
-    let mut dead = vec![true; group.size];
-    for member in group.producers() {
-        let found = parameters(captured.graph()).find(|(_, path)| *path == member.path);
-        let Some(data) = found.and_then(|(value, _)| captured.constant(value)) else {
-            return vec![false; group.size];
-        };
-        let inner: usize = data.shape().iter().skip(member.dim + 1).product();
-        let size = data.shape().iter().nth(member.dim).copied().unwrap_or(1);
-        let mut zero = vec![true; size];
-        for (at, value) in data.iter::<f32>().enumerate() {
-            zero[at / inner % size] &= value == 0.0;
-        }
-        for (place, dead) in dead.iter_mut().enumerate().filter(|(_, dead)| **dead) {
-            let axis = group.axis;
-            let places = coupling.places(member, Unit { axis, place });
-            *dead = places.into_iter().all(|place| zero[place]);
-        }
-    }
-    dead
 }
 
 fn outputs(outputs: impl GraphTensors) -> Vec<TensorData> {

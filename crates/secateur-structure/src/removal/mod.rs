@@ -2,6 +2,7 @@
 
 mod certificate;
 mod constants;
+mod dead;
 mod probe;
 mod shrink;
 mod sizes;
@@ -18,6 +19,7 @@ use crate::plan::Plan;
 use crate::slice;
 use certificate::Zeros;
 use constants::{Constants, Taken};
+use dead::Dead;
 use probe::{stirred, zeroed};
 
 pub use certificate::Certificate;
@@ -53,9 +55,13 @@ impl Plan<'_> {
         I: GraphTensors + Clone,
         O: GraphTensors,
     {
-        let capture = |model: &M| ModelGraph::capture(model, example.clone(), &forward);
+        // That `forward` does the same for all values was seen when the coupling was found.
+        let capture = |model: &M| ModelGraph::capture_once(model, example.clone(), &forward);
         let coupling = self.coupling();
-        let zeros = certificate::producers(self, Some(&capture(model)?));
+        let dead = Dead::of(coupling, model, |group| {
+            self.removed().of(group.axis).next().is_some()
+        });
+        let zeros = certificate::producers(self, Some(&dead));
         let masked = zeroed(&model.valid(), &zeros);
         let mut removal = Removal {
             plan: self,

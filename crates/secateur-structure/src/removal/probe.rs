@@ -13,10 +13,15 @@ pub(super) fn zeroed<M: Module>(model: &M, slices: &Zeros) -> M {
     change(model, concerned, |path, shape, values| {
         for (dim, places) in slices.get(path).into_iter().flatten() {
             let inner: usize = shape[dim + 1..].iter().product();
-            let size = shape[*dim];
-            for (at, value) in values.iter_mut().enumerate() {
-                if places.binary_search(&(at / inner % size)).is_ok() {
-                    *value = 0.0;
+            let slab = shape[*dim] * inner;
+            if slab == 0 {
+                continue;
+            }
+            for slab in values.chunks_exact_mut(slab) {
+                for &place in places {
+                    if let Some(slice) = slab.get_mut(place * inner..(place + 1) * inner) {
+                        slice.fill(0.0);
+                    }
                 }
             }
         }
@@ -80,11 +85,19 @@ fn change<M: Module>(
                 let dtype = tensor.dtype();
                 let data = tensor.into_data();
                 let shape: Vec<usize> = data.shape().iter().copied().collect();
-                let mut values: Vec<f32> = data.iter::<f32>().collect();
+                let mut values = floats(&data);
                 (self.each)(&path, &shape, &mut values);
                 let data = TensorData::new(values, shape).convert_dtype(dtype);
                 Tensor::from_data(data, (&device, dtype))
             })
+        }
+    }
+
+    /// The general iterator converts one element at a time.
+    fn floats(data: &TensorData) -> Vec<f32> {
+        match data.as_slice::<f32>() {
+            Ok(values) => values.to_vec(),
+            Err(_) => data.iter::<f32>().collect(),
         }
     }
 

@@ -2,9 +2,10 @@
 
 use burn::module::Module;
 use secateur_core::layers::Prunable;
-use secateur_graph::{GraphTensors, ModelGraph};
+use secateur_graph::GraphTensors;
 
-use super::certificate::{Certificate, dead};
+use super::certificate::Certificate;
+use super::dead::Dead;
 use crate::coupling::{Coupling, Unit};
 use crate::error::StructureError;
 use crate::plan::Plan;
@@ -30,14 +31,10 @@ where
     O: GraphTensors,
 {
     let coupling = Coupling::of_model(model, example.clone(), &forward)?;
-    let captured = ModelGraph::capture(model, example.clone(), &forward)?;
+    let dead = Dead::of(&coupling, model, |group| group.is_free());
     let mut plan = Plan::new(&coupling);
     for group in coupling.groups().iter().filter(|group| group.is_free()) {
-        if group.producers().next().is_none() {
-            continue;
-        }
-        let dead = dead(&coupling, &captured, group);
-        for (place, _) in dead.into_iter().enumerate().filter(|(_, dead)| *dead) {
+        for place in dead.of_group(group.axis) {
             let unit = Unit {
                 axis: group.axis,
                 place,

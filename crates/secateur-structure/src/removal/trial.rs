@@ -25,13 +25,14 @@ where
     I: GraphTensors + Clone,
     O: GraphTensors,
 {
-    let captured = ModelGraph::capture(smaller, example, forward).map_err(|error| match error {
-        GraphError::Panicked { message, last } => StructureError::HardCoded {
-            operation: format!("what follows {last}"),
-            why: format!("`forward` panics: {message}"),
-        },
-        other => other.into(),
-    })?;
+    let captured =
+        ModelGraph::capture_once(smaller, example, forward).map_err(|error| match error {
+            GraphError::Panicked { message, last } => StructureError::HardCoded {
+                operation: format!("what follows {last}"),
+                why: format!("`forward` panics: {message}"),
+            },
+            other => other.into(),
+        })?;
     let foreseen = plan.smaller_graph();
     let found = captured.graph();
     // Where a product of a batch is done as one matrix depends on its size, so that reshapes come
