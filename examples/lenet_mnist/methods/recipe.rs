@@ -11,7 +11,7 @@ pub(crate) fn from_scratch(job: &Job) -> Recipe {
         // The recipe is for LeNet-300-100; these rates are ours, set without a search. In five
         // epochs a net that is pruned until 75 % of the steps has to learn until then.
         Net::LeNet5 => Recipe::from_scratch(job.epochs)
-            .with_learning_rate(0.02)
+            .with_learning_rate(0.05)
             .with_drops([0.8, 0.95]),
     }
 }
