@@ -1,43 +1,42 @@
-//! A small net with filters taken out for real: which filters matter, and whether the trained
-//! weights that are left matter at all.
+//! Nets with filters taken out for real: which filters matter, and whether the trained weights that
+//! are left matter at all.
 //!
-//! `cargo run --release --example filter_pruning` (`--seeds N`, three by default)
+//! `cargo run --release --example filter_pruning` (`--net vgg|resnet20|mlp` for larger ones)
 //!
-//! The quickstart's net is trained on the starter set, cut to half of its multiply-adds by several
-//! scores, and trained on for a few epochs. Beside them stands the smaller net trained from scratch
-//! for as long as the dense one ("Rethinking the value of network pruning", Liu et al. 2019).
+//! A net is cut to half of its multiply-adds by several scores and trained on for a little. Beside
+//! them stands the smaller net trained from scratch, for as many epochs as the net of full size and
+//! for as many products ("Rethinking the value of network pruning", Liu et al. 2019).
+//!
+//! | file | what it shows |
+//! | --- | --- |
+//! | `study.rs` | coupling, scores, a plan under a budget, a smaller net |
+//! | `score.rs` | scores of filters, of weights, gradients and norms |
+//! | `mlp.rs` | network slimming's net, a share of each layer or of all |
+//! | `grey.rs`, `resnet.rs` | the nets and how they are trained |
 
-use std::fmt;
+mod args;
+mod grey;
+mod mlp;
+mod resnet;
+mod score;
+mod study;
+mod subject;
+mod table;
+
 use std::process::ExitCode;
 
-use burn::prelude::*;
-use burn::tensor::{Distribution, TensorData};
-use secateur::magnitude::{Magnitude, Random};
-use secateur::methods::fpgm::FilterDistance;
-use secateur::sparse::SparseEngine;
-use secateur::structure::choice::{Budget, ChannelPruning, Cost};
-use secateur::structure::coupling::Coupling;
-use secateur::structure::importance::{Importance, Normalisation, UnitScores};
-use secateur::structure::plan::Plan;
-use secateur_examples::data::{Data, Starter, starter};
-use secateur_examples::nets::{Classifier, SmallConv};
-use secateur_examples::speed::Speed;
-use secateur_examples::training::{NoHook, Recipe, Student, fit};
 use secateur_examples::{ExampleError, Result};
 
-const HELP: &str = "\
-usage: filter_pruning [--seeds N] [--smoke]
-
-  --seeds N  trainings of each kind (3)
-  --smoke    one seed, few images, one epoch: only to see that it runs
-";
+use args::{Args, Net};
+use grey::Grey;
+use mlp::Slimmed;
+use resnet::Pretrained;
+use subject::Subject;
+use table::Table;
 
 fn main() -> ExitCode {
     match run() {
-        Ok(text) => {
-            println!("{text}");
-            ExitCode::SUCCESS
-        }
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
@@ -45,217 +44,54 @@ fn main() -> ExitCode {
     }
 }
 
-/// What is run.
-#[derive(Clone, Copy, Debug)]
-struct Args {
-    seeds: u64,
-    smoke: bool,
-}
-
-fn run() -> Result<String> {
-    let mut args = Args {
-        seeds: 3,
-        smoke: false,
+fn run() -> Result<()> {
+    let Some(args) = args::parse(std::env::args().skip(1))? else {
+        print!("{}", args::HELP);
+        return Ok(());
     };
-    let mut words = std::env::args().skip(1);
-    while let Some(word) = words.next() {
-        match word.as_str() {
-            "--help" => return Ok(HELP.into()),
-            "--smoke" => {
-                args = Args {
-                    seeds: 1,
-                    smoke: true,
+    match args.net {
+        Some(net) => println!("{}", of(net, &args)?),
+        None if args.smoke => {
+            for net in Net::ALL {
+                match of(net, &args) {
+                    Ok(text) => println!("{text}\n"),
+                    Err(error @ ExampleError::NoData { .. }) => println!("skipped: {error}\n"),
+                    Err(error) => return Err(error),
                 }
             }
-            "--seeds" => {
-                let number = words.next().and_then(|word| word.parse().ok());
-                let number = number.filter(|seeds| *seeds > 0);
-                args.seeds = number.ok_or_else(|| usage("--seeds wants a number from 1 on"))?;
-            }
-            other => return Err(usage(&format!("there is no `{other}`"))),
         }
-    }
-    let mut table = Table::default();
-    for seed in 1..=args.seeds {
-        one_seed(seed, args.smoke, &mut table)?;
-    }
-    Ok(table.to_string())
-}
-
-fn usage(why: &str) -> ExampleError {
-    ExampleError::Usage(format!("{why}\n\n{HELP}"))
-}
-
-/// How a net came to its size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
-    Dense,
-    Scored(Score),
-    Scratch,
-}
-
-/// What filters are ranked by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Score {
-    Norm,
-    Distance,
-    Chance,
-}
-
-impl fmt::Display for Way {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Dense => "dense",
-            Self::Scored(Score::Norm) => "L1 (Li 2017)",
-            Self::Scored(Score::Distance) => "FPGM (He 2019)",
-            Self::Scored(Score::Chance) => "by lot",
-            Self::Scratch => "smaller, from scratch",
-        })
-    }
-}
-
-fn one_seed(seed: u64, smoke: bool, table: &mut Table) -> Result<()> {
-    let Data { train, test, .. } = starter()?;
-    let (train, test) = match smoke {
-        true => (train.first(400), test.first(200)),
-        false => (train, test),
-    };
-    let epochs = if smoke { 1 } else { 7 };
-    let recipe = Recipe::from_scratch(epochs).with_learning_rate(0.05);
-    let tuning = Recipe::retrain(if smoke { 1 } else { 3 });
-
-    let example = Tensor::<3>::random([4, 28, 28], Distribution::Default, &Device::flex());
-    let dense = fit(
-        Student::<SmallConv, Starter>::fresh(seed),
-        &train,
-        &recipe,
-        seed,
-        NoHook,
-    )?;
-    table.add(Way::Dense, &dense, &dense, &test, seed)?;
-
-    let coupling = Coupling::of_model(dense.model(), example.clone(), SmallConv::forward)?;
-    for score in [Score::Norm, Score::Distance, Score::Chance] {
-        let scores = scores(score, &coupling, dense.model())?;
-        let plan = half(&coupling, &scores)?;
-        if score == Score::Norm && seed == 1 {
-            println!("{plan}");
-        }
-        let (smaller, certificate) =
-            plan.apply(dense.model(), example.clone(), SmallConv::forward)?;
-        if score == Score::Norm && seed == 1 {
-            println!("{certificate}\n");
-        }
-        let cut = Student::new(smaller);
-        let tuned = fit(cut.fork(), &train, &tuning, seed, NoHook)?;
-        table.add(Way::Scored(score), &cut, &tuned, &test, seed)?;
-        if score == Score::Norm {
-            // Its shape, with weights that have learned nothing.
-            let fresh = Student::<SmallConv, Starter>::fresh(seed + 1_000);
-            let (fresh, _) = plan.apply(fresh.model(), example.clone(), SmallConv::forward)?;
-            let fresh = Student::new(fresh);
-            let trained = fit(fresh.fork(), &train, &recipe, seed, NoHook)?;
-            table.add(Way::Scratch, &fresh, &trained, &test, seed)?;
-        }
+        None => println!("{}", of(Net::Starter, &args)?),
     }
     Ok(())
 }
 
-fn scores(score: Score, coupling: &Coupling, net: &SmallConv) -> Result<UnitScores> {
-    // Filters of different layers are compared by their share of their layer's mean.
-    let importance = Importance::new().with_normalisation(Normalisation::Mean);
-    Ok(match score {
-        Score::Norm => importance.score(coupling, net, Magnitude::l1())?,
-        Score::Distance => importance.score(coupling, net, FilterDistance)?,
-        Score::Chance => importance.score(coupling, net, Random)?,
-    })
-}
-
-/// The plan that leaves half of the multiply-adds.
-fn half<'a>(coupling: &'a Coupling, scores: &UnitScores) -> Result<Plan<'a>> {
-    let budget = Budget::share(Cost::MultiplyAdds, 0.5);
-    Ok(ChannelPruning::within(budget)
-        .with_largest_share(0.75)
-        .plan(coupling, scores)?)
-}
-
-/// What was seen.
-#[derive(Debug, Default)]
-struct Table {
-    rows: Vec<Row>,
-}
-
-#[derive(Debug)]
-struct Row {
-    way: Way,
-    parameters: u64,
-    products: u64,
-    /// Percent right, before and after the last training.
-    before: f64,
-    after: f64,
-    speed: Speed,
-}
-
-impl Table {
-    fn add(
-        &mut self,
-        way: Way,
-        before: &Student<SmallConv, Starter>,
-        after: &Student<SmallConv, Starter>,
-        test: &secateur_examples::data::Samples<Starter>,
-        seed: u64,
-    ) -> Result<()> {
-        let net = after.model().valid();
-        let device = Device::flex();
-        let pixels: Vec<f32> = (0..16 * 784).map(|at| (at % 255) as f32 / 255.0).collect();
-        let images = Tensor::<3>::from_data(TensorData::new(pixels, [16, 28, 28]), &device);
-        let one = images.clone().narrow(0, 0, 1);
-        let captured = secateur::graph::ModelGraph::capture(&net, one, SmallConv::forward)?;
-        let counts = secateur::graph::Counts::of(captured.graph());
-        let engine = SparseEngine::compile(&net, images.clone(), SmallConv::forward)?;
-        let row = Row {
-            way,
-            parameters: counts.parameters().dense,
-            products: counts.multiply_adds().dense,
-            before: 100.0 - before.error_percent(test),
-            after: 100.0 - after.error_percent(test),
-            speed: Speed::measure(&net, &engine, &images)?,
-        };
-        eprintln!("seed {seed}: {way}, {:.1} % right", row.after);
-        self.rows.push(row);
-        Ok(())
-    }
-}
-
-impl fmt::Display for Table {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "| net | parameters | multiply-adds | right after the cut, % | after training, % | \
-             Flex, us | engine, us |\n| --- | --- | --- | --- | --- | --- | --- |"
-        )?;
-        let scored = [Score::Norm, Score::Distance, Score::Chance].map(Way::Scored);
-        for way in [Way::Dense].into_iter().chain(scored).chain([Way::Scratch]) {
-            let rows: Vec<&Row> = self.rows.iter().filter(|row| row.way == way).collect();
-            let mean = |of: &dyn Fn(&Row) -> f64| {
-                rows.iter().map(|row| of(row)).sum::<f64>() / rows.len().max(1) as f64
-            };
-            writeln!(
-                f,
-                "| {way} | {:.0} | {:.0} | {:.1} | {:.1} | {:.0} | {:.0} |",
-                mean(&|row| row.parameters as f64),
-                mean(&|row| row.products as f64),
-                mean(&|row| row.before),
-                mean(&|row| row.after),
-                mean(&|row| row.speed.burn),
-                mean(&|row| row.speed.engine),
-            )?;
+/// The tables of one net.
+fn of(net: Net, args: &Args) -> Result<String> {
+    let dir = args.data.as_deref();
+    match net {
+        Net::Starter => {
+            let table = studied(&Grey::starter(args.smoke)?, args)?;
+            Ok(format!(
+                "{table} Starter set, not comparable with published figures."
+            ))
         }
-        let seeds = self.rows.iter().filter(|row| row.way == Way::Dense).count();
-        write!(
-            f,
-            "Means of {seeds} seeds; 16 images a call, one run. Starter set, not comparable with \
-             published figures."
-        )
+        Net::Vgg => studied(&Grey::vgg(dir, args.smoke)?, args),
+        Net::ResNet20 => studied(&Pretrained::resnet20(dir, args.smoke)?, args),
+        Net::Mlp => {
+            let subject = Grey::mlp(dir, args.smoke)?;
+            let mut slimmed = Slimmed::new(&subject);
+            for seed in 1..=args.seeds {
+                slimmed.one_seed(&subject, seed)?;
+            }
+            Ok(slimmed.to_string())
+        }
     }
+}
+
+fn studied<S: Subject>(subject: &S, args: &Args) -> Result<String> {
+    let mut table = Table::new(subject.title());
+    for seed in 1..=args.seeds {
+        study::one_seed(subject, seed, &mut table)?;
+    }
+    Ok(table.to_string())
 }

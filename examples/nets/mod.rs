@@ -5,8 +5,10 @@ mod init;
 mod layers;
 mod lenet300;
 mod lenet5;
+mod normed_mlp;
 mod resnet;
 mod small_conv;
+mod vgg;
 mod weights;
 
 use burn::prelude::*;
@@ -14,8 +16,10 @@ use burn::prelude::*;
 pub use init::glorot;
 pub use lenet5::LeNet5;
 pub use lenet300::LeNet300;
+pub use normed_mlp::NormedMlp;
 pub use resnet::{ResNet, ResidualBlock};
 pub use small_conv::SmallConv;
+pub use vgg::{ConvNorm, SmallVgg};
 pub use weights::{LayerWeights, count_weights};
 
 /// A net that tells grey images of 28 by 28 pixels apart, ten classes.

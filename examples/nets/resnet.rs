@@ -10,13 +10,14 @@ use burn::prelude::*;
 use burn::tensor::activation::relu;
 use burn::tensor::s;
 use burn_store::{ModuleSnapshot, PyTorchToBurnAdapter, SafetensorsStore};
+use secateur::Prune;
 
 use super::layers::linear;
 use crate::data::folders::find;
 use crate::{ExampleError, Result};
 
 /// Two convolutions of 3x3 with batch norms, beside a shortcut.
-#[derive(Module, Debug)]
+#[derive(Module, Prune, Debug)]
 pub struct ResidualBlock {
     /// The first convolution; it may halve the image.
     pub conv1: Conv2d,
@@ -62,7 +63,7 @@ impl ResidualBlock {
 
 /// ResNet-(6n + 2): a convolution, three layers of n blocks with 16, 32 and 64 channels, a mean
 /// over the image, a linear head. The fields have the names of the pretrained files.
-#[derive(Module, Debug)]
+#[derive(Module, Prune, Debug)]
 pub struct ResNet {
     /// 3 to 16 channels.
     pub conv1: Conv2d,

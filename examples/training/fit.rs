@@ -38,8 +38,11 @@ pub fn fit<M: Classifier, O: Origin>(
         let at = Progress { step, total };
         let batch = samples.batch(&indices, &device);
         let logits = student.model.forward(batch.images);
-        let gradients = loss.forward(logits, batch.labels).backward();
-        let gradients = GradientsParams::from_grads(gradients, &student.model);
+        let mut value = loss.forward(logits, batch.labels);
+        if let Some(penalty) = hook.penalty(&student) {
+            value = value + penalty;
+        }
+        let gradients = GradientsParams::from_grads(value.backward(), &student.model);
         if let Some(gradients) = hook.before_step(&mut student, gradients, at)? {
             let rate = recipe.rate_at(step, total);
             student.model = optimizer.step(rate, student.model, gradients);

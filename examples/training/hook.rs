@@ -1,5 +1,6 @@
 //! Where something else joins the training loop: pruning, a progress bar, a curve.
 
+use burn::Tensor;
 use burn::optim::GradientsParams;
 
 use super::student::Student;
@@ -25,6 +26,12 @@ impl Progress {
 ///
 /// Hooks join in a pair: `(a, b)` calls `a`, then `b`.
 pub trait Hook<M, O> {
+    /// What is added to the loss of a batch.
+    fn penalty(&self, student: &Student<M, O>) -> Option<Tensor<1>> {
+        let _ = student;
+        None
+    }
+
     /// Called with the gradients before the optimizer has them. `None` instead of gradients skips
     /// the optimizer in this step, which RigL asks for.
     ///
@@ -59,6 +66,13 @@ pub struct NoHook;
 impl<M, O> Hook<M, O> for NoHook {}
 
 impl<M, O, A: Hook<M, O>, B: Hook<M, O>> Hook<M, O> for (A, B) {
+    fn penalty(&self, student: &Student<M, O>) -> Option<Tensor<1>> {
+        match (self.0.penalty(student), self.1.penalty(student)) {
+            (Some(a), Some(b)) => Some(a + b),
+            (a, b) => a.or(b),
+        }
+    }
+
     fn before_step(
         &mut self,
         student: &mut Student<M, O>,
@@ -78,6 +92,10 @@ impl<M, O, A: Hook<M, O>, B: Hook<M, O>> Hook<M, O> for (A, B) {
 }
 
 impl<M, O, H: Hook<M, O> + ?Sized> Hook<M, O> for &mut H {
+    fn penalty(&self, student: &Student<M, O>) -> Option<Tensor<1>> {
+        (**self).penalty(student)
+    }
+
     fn before_step(
         &mut self,
         student: &mut Student<M, O>,

@@ -1,5 +1,6 @@
 //! Secateur's pruner as a hook of the training loop.
 
+use burn::Tensor;
 use burn::optim::GradientsParams;
 use secateur::pruner::{Pruner, Step};
 
@@ -42,6 +43,10 @@ impl Pruning {
 }
 
 impl<M: Classifier, O: crate::data::Origin> Hook<M, O> for Pruning {
+    fn penalty(&self, student: &Student<M, O>) -> Option<Tensor<1>> {
+        self.pruner.penalty(student.model())
+    }
+
     fn before_step(
         &mut self,
         student: &mut Student<M, O>,

@@ -54,9 +54,11 @@ impl<M: Classifier, O: Origin> Student<M, O> {
     ///
     /// A clone shares the leaves of Burn's autodiff graph with its original until the first step
     /// of the optimizer. Two threads in one graph take its lock and that of the register of all
-    /// graphs in opposite orders, so that now and then both wait for ever.
+    /// graphs in opposite orders, so that now and then both wait for ever. A clone or a fork by
+    /// itself shares the running statistics of norms as well; what `valid` gives has its own.
     pub fn fork(&self) -> Self {
-        Self::new(self.model.clone().fork(&Device::flex().autodiff()))
+        let own = self.model.valid().train();
+        Self::new(own.fork(&Device::flex().autodiff()))
     }
 
     /// The net.

@@ -147,14 +147,7 @@ impl Importance {
         model: &M,
         scorer: impl ImportanceScorer + 'static,
     ) -> Result<UnitScores, StructureError> {
-        let free = coupling.groups().iter().filter(|group| group.is_free());
-        let members = free.flat_map(|group| &group.members);
-        let mut paths: Vec<&str> = members
-            .filter(|member| self.judged.is(member) && member.role != Role::RunningStatistic)
-            .map(|member| member.path.as_str())
-            .collect();
-        paths.sort_unstable();
-        paths.dedup();
+        let paths = self.paths(coupling);
         if paths.is_empty() {
             return self.of(coupling, &BTreeMap::new());
         }
@@ -165,6 +158,22 @@ impl Importance {
             .with_also(paths)
             .init_module(model)?;
         self.of(coupling, &pruner.scores(model, 0)?)
+    }
+
+    /// The parameters that units are judged by, sorted: what a
+    /// [`Pruner`](secateur_core::pruner::Pruner) whose scores go to [`of`](Self::of) is to be made
+    /// for, by `with_only` and, since norms have to be named, `with_also`.
+    #[must_use]
+    pub fn paths(&self, coupling: &Coupling) -> Vec<String> {
+        let free = coupling.groups().iter().filter(|group| group.is_free());
+        let members = free.flat_map(|group| &group.members);
+        let mut paths: Vec<String> = members
+            .filter(|member| self.judged.is(member) && member.role != Role::RunningStatistic)
+            .map(|member| member.path.clone())
+            .collect();
+        paths.sort_unstable();
+        paths.dedup();
+        paths
     }
 
     /// The scores of the units of every group that may lose some, from the scores of elements by

@@ -1,0 +1,132 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use secateur_examples::{ExampleError, Result};
+
+pub(crate) const HELP: &str = "\
+Nets with filters taken out for real, half of their multiply-adds left.
+
+  cargo run --release --example filter_pruning -- [options]
+
+  --net NAME  starter   the quickstart's net on the starter set, which is part of this package (default)
+              vgg       six convolutions with batch norms on Fashion-MNIST
+              resnet20  the pretrained net on CIFAR-10, JPEG quality 75
+              mlp       784-500-300-10 on MNIST, as network slimming has it
+  --data DIR  folder that holds `fashion-mnist`, `mnist`, `cifar10-jpeg` and `cifar10-resnet`
+              (default: $SECATEUR_DATA, ../shared/data, /usr/share/datasets)
+  --seeds N   trainings of each kind (default: 3)
+  --smoke     one seed, few images, one epoch: only to see that it runs; nets whose data are not
+              there are skipped
+  --help      this text
+";
+
+/// The nets, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Net {
+    Starter,
+    Vgg,
+    ResNet20,
+    Mlp,
+}
+
+impl Net {
+    pub(crate) const ALL: [Self; 4] = [Self::Starter, Self::Vgg, Self::ResNet20, Self::Mlp];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Starter => "starter",
+            Self::Vgg => "vgg",
+            Self::ResNet20 => "resnet20",
+            Self::Mlp => "mlp",
+        }
+    }
+}
+
+/// What is to be run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Args {
+    /// `None` is the starter's net, in a smoke run all of them.
+    pub net: Option<Net>,
+    pub data: Option<PathBuf>,
+    pub seeds: u64,
+    pub smoke: bool,
+}
+
+/// Reads the command line; `None` where help is asked for.
+pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Option<Args>> {
+    let mut args = Args {
+        net: None,
+        data: None,
+        seeds: 3,
+        smoke: false,
+    };
+    let mut words = words;
+    while let Some(word) = words.next() {
+        let mut value = || {
+            let value = words.next();
+            value.ok_or_else(|| usage(&format!("{word} wants a value")))
+        };
+        match word.as_str() {
+            "--help" => return Ok(None),
+            "--smoke" => args.smoke = true,
+            "--data" => args.data = Some(value()?.into()),
+            "--seeds" => {
+                let seeds = value()?.parse().ok().filter(|seeds| *seeds > 0);
+                args.seeds = seeds.ok_or_else(|| usage("--seeds wants a number from 1 on"))?;
+            }
+            "--net" => {
+                let name = value()?;
+                let net = Net::ALL.into_iter().find(|net| net.name() == name);
+                let known = Net::ALL.map(Net::name).join(", ");
+                let unknown = || usage(&format!("there is no net `{name}`, only {known}"));
+                args.net = Some(net.ok_or_else(unknown)?);
+            }
+            other => return Err(usage(&format!("there is no `{other}`"))),
+        }
+    }
+    if args.smoke {
+        args.seeds = 1;
+    }
+    Ok(Some(args))
+}
+
+fn usage(why: &str) -> ExampleError {
+    ExampleError::Usage(format!("{why}\n\n{HELP}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Option<Args>> {
+        parse(line.split_whitespace().map(String::from))
+    }
+
+    #[test]
+    fn options_are_read() {
+        let args = parsed("--net vgg --data d --seeds 2").unwrap().unwrap();
+        let wanted = Args {
+            net: Some(Net::Vgg),
+            data: Some("d".into()),
+            seeds: 2,
+            smoke: false,
+        };
+        assert_eq!(args, wanted);
+        assert_eq!(parsed("--seeds 5 --smoke").unwrap().unwrap().seeds, 1);
+        assert_eq!(parsed("--net vgg --help").unwrap(), None);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (line, word) in [
+            ("--net alexnet", "alexnet"),
+            ("--seeds 0", "--seeds"),
+            ("--data", "--data"),
+            ("--fast", "--fast"),
+        ] {
+            let error = parsed(line).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        }
+    }
+}
