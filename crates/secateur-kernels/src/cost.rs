@@ -124,6 +124,33 @@ impl CostModel {
         self.seconds(format, shape, nnz, nnz, n, Precision::F32)
     }
 
+    /// Seconds of the same product in whichever format is fastest, dense among them.
+    #[must_use]
+    pub fn fastest(&self, shape: [usize; 2], nnz: usize, n: usize) -> f64 {
+        let formats = std::iter::once(&Format::Dense).chain(unstructured(n));
+        formats
+            .map(|&format| self.predict(format, shape, nnz, n))
+            .fold(f64::INFINITY, f64::min)
+    }
+
+    /// Seconds that reading or writing so many bytes takes, from the cache or memory they fit.
+    #[must_use]
+    pub fn moving(&self, bytes: usize) -> f64 {
+        bytes as f64 / self.bandwidth_for(bytes as f64) * 1e-9
+    }
+
+    /// Bytes a nanosecond where so many are in use.
+    fn bandwidth_for(&self, bytes: f64) -> f64 {
+        let level = if bytes < 1e6 {
+            0
+        } else if bytes < 3e7 {
+            1
+        } else {
+            2
+        };
+        self.bandwidth[level]
+    }
+
     /// The sparsity from which the best unstructured format beats the dense product; 1 where
     /// none does.
     #[must_use]
@@ -210,14 +237,7 @@ impl CostModel {
             _ => (nnz as f64, 1.2 * nnz as f64),
         };
         let bytes = values * precision.bytes() as f64 + structure;
-        let level = if bytes < 1e6 {
-            0
-        } else if bytes < 3e7 {
-            1
-        } else {
-            2
-        };
-        compute.max(passes * bytes / self.bandwidth[level]) * 1e-9
+        compute.max(passes * bytes / self.bandwidth_for(bytes)) * 1e-9
     }
 
     /// Weights and visits that a product (a column, for formats that take them one by one) is

@@ -29,7 +29,7 @@
 //! | [`channel_fisher()`] | [`ChannelFisher`] | global | yours | |
 //! | [`nisp_scores`] | of [`nisp()`] | | | |
 //!
-//! [`Erk`], [`Er`] and [`Lamp`] are allocations that combine with anything; [`GroupLasso`] is a
+//! [`Erk`], [`Er`], [`Lamp`] and [`BySensitivity`] are allocations that combine with anything; [`GroupLasso`] is a
 //! penalty that does, or a [`proximal_step`] after that of the optimizer.
 #![cfg_attr(
     feature = "graph",
@@ -60,6 +60,7 @@ pub mod lottery;
 pub mod nisp;
 pub mod parts;
 pub mod rigl;
+pub mod sensitivity;
 pub mod set;
 pub mod sfp;
 pub mod slimming;
@@ -89,6 +90,7 @@ pub use lottery::{LotteryTicket, lottery};
 pub use nisp::{ChainLayer, nisp, nisp_scores};
 pub use parts::known_parts;
 pub use rigl::{RigL, rigl};
+pub use sensitivity::{BySensitivity, SensitivityCurve};
 pub use set::{Set, set};
 pub use sfp::{SoftZero, sfp};
 pub use slimming::{NormScale, ScalePenalty, network_slimming};

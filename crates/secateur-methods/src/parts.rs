@@ -12,6 +12,7 @@ use crate::han::StdMagnitude;
 use crate::lamp::Lamp;
 use crate::li::GreedyMagnitude;
 use crate::rigl::RigL;
+use crate::sensitivity::BySensitivity;
 use crate::set::Set;
 use crate::sfp::SoftZero;
 use crate::slimming::{NormScale, ScalePenalty};
@@ -48,6 +49,7 @@ pub fn known_parts() -> Parts {
         .with_allocation::<Erk>("Erk")
         .with_allocation::<Er>("Er")
         .with_allocation::<Lamp>("Lamp")
+        .with_allocation::<BySensitivity>("BySensitivity")
         .with_regrowth::<RigL>("RigL")
         .with_regrowth::<Set>("Set")
         .with_selector::<SoftZero>("SoftZero")
@@ -68,9 +70,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        Groups, agp, channel_fisher, channel_taylor, diagonal_fisher, fpgm, han, han_iterative,
-        han_threshold, han_thresholds, li, lottery, network_slimming, rigl, set, sfp, snip,
-        snip_with_biases, weight_taylor,
+        Groups, SensitivityCurve, agp, channel_fisher, channel_taylor, diagonal_fisher, fpgm, han,
+        han_iterative, han_threshold, han_thresholds, li, lottery, network_slimming, rigl, set,
+        sfp, snip, snip_with_biases, weight_taylor,
     };
 
     #[test]
@@ -80,7 +82,7 @@ mod tests {
         let greedy = GreedyMagnitude::new().without_inputs("conv2.weight", [1, 4]);
         let scales = [("conv1.weight", "norm1.gamma")];
         let lasso = GroupLasso::new(Groups::Channels, 1e-3).unwrap();
-        let methods: [PrunerConfig; 23] = [
+        let methods: [PrunerConfig; 24] = [
             agp(0.9, Window::new(500..=4_000).every(100)),
             han(kept).unwrap(),
             han_iterative(kept, 4, 100).unwrap(),
@@ -96,6 +98,10 @@ mod tests {
             diagonal_fisher(OneShot::new(0.5)),
             PrunerConfig::new().with_allocation(Lamp),
             PrunerConfig::new().with_allocation(Er),
+            PrunerConfig::new().with_allocation(BySensitivity::new([(
+                "fc1.weight",
+                SensitivityCurve::new([(0.0, 0.5), (0.9, 1.5)]).unwrap(),
+            )])),
             li(0.5),
             li(0.5).with_scorer(greedy),
             fpgm(0.4),

@@ -23,6 +23,7 @@ pages! {
     layer = "docs/src/write-your-own/layer.md"
     erk = "docs/src/methods/erk.md"
     lamp = "docs/src/methods/lamp.md"
+    sensitivity = "docs/src/methods/sensitivity.md"
     coming_from = "docs/src/coming-from.md"
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use secateur_graph::{Counts, Graph, Source};
+use secateur_graph::{CostModel, Counts, Graph, Latency, Source};
 
 use super::{ChannelPruning, Row, lowest_first};
 use crate::axes::AxisId;
@@ -24,7 +24,11 @@ pub enum Cost {
     /// The most bytes of activations that are needed at one time, when each is freed after its
     /// last use.
     PeakActivationBytes,
-    /// Anything else that a graph with its shapes tells, such as predicted milliseconds, by name.
+    /// Predicted milliseconds of the batch that was captured, with one thread on the kernels of
+    /// this project: those of `CostModel::of_this_machine()`, or of a table. Products are cut into
+    /// vectors, so that a channel fewer need not be faster.
+    Milliseconds(CostModel),
+    /// Anything else that a graph with its shapes tells, by name.
     Custom(&'static str, Arc<dyn Fn(&Graph) -> f64 + Send + Sync>),
 }
 
@@ -40,6 +44,7 @@ impl Cost {
             Self::MultiplyAdds => Counts::of(graph).multiply_adds().dense as f64,
             Self::WeightBytes => Counts::of(graph).weight_bytes() as f64,
             Self::PeakActivationBytes => peak_activation_bytes(graph) as f64,
+            Self::Milliseconds(model) => 1e3 * Latency::of(graph, model).seconds(),
             Self::Custom(_, cost) => cost(graph),
         }
     }
@@ -52,6 +57,7 @@ impl fmt::Display for Cost {
             Self::MultiplyAdds => "multiply-adds",
             Self::WeightBytes => "bytes of weights",
             Self::PeakActivationBytes => "peak bytes of activations",
+            Self::Milliseconds(_) => "predicted milliseconds",
             Self::Custom(name, _) => name,
         })
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::Device;
-use secateur::graph::{Counts, ModelGraph};
+use secateur::graph::{CostModel, Counts, Isa, ModelGraph};
 use secateur::prelude::*;
 use secateur::structure::choice::{Budget, ChannelPruning, Cost, Spread, peak_activation_bytes};
 use secateur::structure::coupling::Coupling;
@@ -121,6 +121,21 @@ fn a_budget_is_met_within_one_channel() {
         wider.keep(secateur::structure::coupling::Unit { axis, place });
         assert!(cost.of(&wider.smaller_graph()) > share * before, "{cost}");
     }
+}
+
+#[test]
+fn a_budget_of_predicted_milliseconds_is_met() {
+    let net = Net::new(&Device::flex());
+    let coupling = coupling(&net);
+    // A table, so that the choice is the same on every machine.
+    let cost = Cost::Milliseconds(CostModel::table(Isa::Avx2));
+    let before = cost.of(coupling.graph());
+    assert!(before > 0.0);
+    let plan = ChannelPruning::within(Budget::share(cost.clone(), 0.6))
+        .plan(&coupling, &scores(&coupling))
+        .unwrap();
+    let after = cost.of(&plan.smaller_graph());
+    assert!(after <= 0.6 * before && after > 0.0, "{after} of {before}");
 }
 
 #[test]
