@@ -9,6 +9,7 @@ use crate::{
     allocation::{AllocationRow, AllocationTable, Allotment},
     bits::Bits,
     error::PruneError,
+    magnitude::FromScores,
     mask::Mask,
     mask_op::GradientFlow,
     params::{ParamTable, Role},
@@ -92,6 +93,21 @@ impl Pruner {
         let params = prepared.params.into_iter().zip(prepared.views).zip(scores);
         Ok(params
             .map(|((param, view), scored)| (param.info.path, view.to_storage(&scored.elements)))
+            .collect())
+    }
+
+    /// The same in view order.
+    pub(super) fn view_scores<M: Module>(
+        &self,
+        model: &M,
+        table: &ParamTable,
+        step: usize,
+    ) -> Result<FromScores, PruneError> {
+        let prepared = self.prepare(model, table)?;
+        let scores = prepared.scoring(self, step).run(model)?;
+        let params = prepared.params.into_iter().zip(scores);
+        Ok(params
+            .map(|(param, scored)| (param.info.path, scored.elements))
             .collect())
     }
 

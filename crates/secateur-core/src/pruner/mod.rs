@@ -25,6 +25,7 @@ use crate::{
     attach::{self, StoredMask},
     bits::Bits,
     error::PruneError,
+    magnitude::FromScores,
     mask::Mask,
     mask_op::GradientFlow,
     mask_set::MaskSet,
@@ -197,6 +198,20 @@ impl Pruner {
     ) -> Result<BTreeMap<String, Vec<f32>>, PruneError> {
         let table = self.table_of(model)?;
         self.element_scores(model, &table, step)
+    }
+
+    /// The scores of all elements at `step` as a scorer of its own, which gives the same numbers
+    /// whatever is observed or pruned later: for trying several sparsities by one set of gradients.
+    ///
+    /// # Errors
+    /// Those of the scorer, [`PruneError::ModelChanged`].
+    pub fn frozen_scores<M: Module>(
+        &self,
+        model: &M,
+        step: usize,
+    ) -> Result<FromScores, PruneError> {
+        let table = self.table_of(model)?;
+        self.view_scores(model, &table, step)
     }
 
     /// The masks on the model, by parameter path; keep-all where none is attached.

@@ -137,6 +137,19 @@ fn snip_can_count_biases_in() {
 }
 
 #[test]
+fn frozen_scores_choose_as_the_scorer_did() {
+    let model = net();
+    let mut pruner = weight_taylor(OneShot::new(0.5)).init(&model).unwrap();
+    pruner.observe(&model, &gradients(&model)).unwrap();
+    let frozen = pruner.frozen_scores(&model, 0).unwrap();
+    let wanted = pruner.select(&model, 0).unwrap();
+    // A pruner that never sees a gradient.
+    let other = weight_taylor(OneShot::new(0.5)).with_scorer(frozen);
+    let other = other.init(&model).unwrap();
+    assert_eq!(other.select(&model, 0).unwrap(), wanted);
+}
+
+#[test]
 fn weight_taylor_prunes_what_it_observed_since_the_last_time() {
     let mut model = net();
     let schedule = Linear::new(0.75).between(1..=5).every(2);
