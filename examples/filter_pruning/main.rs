@@ -1,7 +1,8 @@
 //! A small net with filters taken out for real: which filters matter, and whether the trained
 //! weights that are left matter at all.
 //!
-//! `cargo run --release --example filter_pruning` (`--seeds N`, three by default)
+//! `cargo run --release --example filter_pruning` (`--seeds N`, three by default; with `--distil` the
+//! smaller nets learn from the dense one too)
 //!
 //! The quickstart's net is trained on the starter set, cut to half of its multiply-adds by several
 //! scores, and trained on for a few epochs. Beside them stands the smaller net trained from scratch
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 use burn::prelude::*;
 use burn::tensor::{Distribution, TensorData};
 use secateur::magnitude::{Magnitude, Random};
+use secateur::methods::Distillation;
 use secateur::methods::fpgm::FilterDistance;
 use secateur::sparse::SparseEngine;
 use secateur::structure::choice::{Budget, ChannelPruning, Cost};
@@ -22,13 +24,14 @@ use secateur::structure::plan::Plan;
 use secateur_examples::data::{Data, Starter, starter};
 use secateur_examples::nets::{Classifier, SmallConv};
 use secateur_examples::speed::Speed;
-use secateur_examples::training::{NoHook, Recipe, Student, fit};
+use secateur_examples::training::{self, NoHook, Recipe, Student, fit};
 use secateur_examples::{ExampleError, Result};
 
 const HELP: &str = "\
-usage: filter_pruning [--seeds N] [--smoke]
+usage: filter_pruning [--seeds N] [--distil] [--smoke]
 
   --seeds N  trainings of each kind (3)
+  --distil   the smaller nets are tuned by the dense net's soft targets beside the labels
   --smoke    one seed, few images, one epoch: only to see that it runs
 ";
 
@@ -49,24 +52,22 @@ fn main() -> ExitCode {
 #[derive(Clone, Copy, Debug)]
 struct Args {
     seeds: u64,
+    distil: bool,
     smoke: bool,
 }
 
 fn run() -> Result<String> {
     let mut args = Args {
         seeds: 3,
+        distil: false,
         smoke: false,
     };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
             "--help" => return Ok(HELP.into()),
-            "--smoke" => {
-                args = Args {
-                    seeds: 1,
-                    smoke: true,
-                }
-            }
+            "--smoke" => (args.seeds, args.smoke) = (1, true),
+            "--distil" => args.distil = true,
             "--seeds" => {
                 let number = words.next().and_then(|word| word.parse().ok());
                 let number = number.filter(|seeds| *seeds > 0);
@@ -77,7 +78,7 @@ fn run() -> Result<String> {
     }
     let mut table = Table::default();
     for seed in 1..=args.seeds {
-        one_seed(seed, args.smoke, &mut table)?;
+        one_seed(seed, args, &mut table)?;
     }
     Ok(table.to_string())
 }
@@ -114,7 +115,8 @@ impl fmt::Display for Way {
     }
 }
 
-fn one_seed(seed: u64, smoke: bool, table: &mut Table) -> Result<()> {
+fn one_seed(seed: u64, args: Args, table: &mut Table) -> Result<()> {
+    let Args { distil, smoke, .. } = args;
     let Data { train, test, .. } = starter()?;
     let (train, test) = match smoke {
         true => (train.first(400), test.first(200)),
@@ -147,7 +149,13 @@ fn one_seed(seed: u64, smoke: bool, table: &mut Table) -> Result<()> {
             println!("{certificate}\n");
         }
         let cut = Student::new(smaller);
-        let tuned = fit(cut.fork(), &train, &tuning, seed, NoHook)?;
+        let tuned = match distil {
+            true => {
+                let soft = Distillation::new();
+                training::distil(cut.fork(), &dense, &train, &tuning, seed, soft)?
+            }
+            false => fit(cut.fork(), &train, &tuning, seed, NoHook)?,
+        };
         table.add(Way::Scored(score), &cut, &tuned, &test, seed)?;
         if score == Score::Norm {
             // Its shape, with weights that have learned nothing.

@@ -23,6 +23,7 @@ pages! {
     layer = "docs/src/write-your-own/layer.md"
     erk = "docs/src/methods/erk.md"
     lamp = "docs/src/methods/lamp.md"
+    distillation = "docs/src/methods/distillation.md"
     coming_from = "docs/src/coming-from.md"
 }
 
@@ -44,4 +45,5 @@ pages! {
 pages! {
     attention = "docs/src/guide/attention.md"
     smaller = "docs/src/guide/smaller.md"
+    repair = "docs/src/methods/repair.md"
 }
