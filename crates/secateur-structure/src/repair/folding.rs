@@ -16,6 +16,7 @@ use super::{Outgoing, RepairError};
 use crate::coupling::{Coupling, Group, Member, Side, Unit};
 use crate::error::StructureError;
 use crate::plan::Plan;
+use crate::removal::Certificate;
 use crate::settings::add_bias;
 
 /// A model in which neurons have handed over what they fed: nothing reads them any more.
@@ -23,25 +24,44 @@ use crate::settings::add_bias;
 pub struct Folded<M, S> {
     /// The model, still of full size.
     pub model: M,
-    /// The neurons that can go.
-    pub units: Vec<Unit>,
-    /// What was done, in order; neurons are places of the group.
+    /// Path of the weight whose outputs the neurons are.
+    pub path: String,
+    /// The outputs that can go, in the order in which they were folded.
+    pub outputs: Vec<usize>,
+    /// What was done, in order. Neurons are numbered as places of their coupled channels, which for
+    /// most layers are the outputs.
     pub steps: Vec<S>,
 }
 
-impl<M, S> Folded<M, S> {
-    /// The plan that takes the neurons out, to be [applied](Plan::apply) to
-    /// [`model`](Self::model).
+impl<M: Module + Prunable, S> Folded<M, S> {
+    /// The plan that takes the neurons out of [`model`](Self::model), whose coupled channels it
+    /// wants: those of the model before do unless a bias was added.
     ///
     /// # Errors
     ///
-    /// Those of [`Plan::remove`].
+    /// Those of [`Plan::remove_outputs`].
     pub fn plan<'a>(&self, coupling: &'a Coupling) -> Result<Plan<'a>, StructureError> {
         let mut plan = Plan::new(coupling);
-        for unit in &self.units {
-            plan.remove(*unit)?;
-        }
+        plan.remove_outputs(&self.path, &self.outputs)?;
         Ok(plan)
+    }
+
+    /// Takes the neurons out.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Coupling::of_model`] and [`Plan::apply`].
+    pub fn remove<I, O>(
+        &self,
+        example: I,
+        forward: impl Fn(&M, I) -> O,
+    ) -> Result<(M, Certificate), StructureError>
+    where
+        I: GraphTensors + Clone,
+        O: GraphTensors,
+    {
+        let coupling = Coupling::of_model(&self.model, example.clone(), &forward)?;
+        self.plan(&coupling)?.apply(&self.model, example, forward)
     }
 }
 
@@ -71,7 +91,7 @@ pub fn merge_outputs<M: Module + Prunable>(
     let own = weights
         .get(&maker.path)
         .ok_or_else(|| unknown(&maker.path))?;
-    let ([_, inputs, taps], values) = maker.into_view(own);
+    let ([_, inputs, taps], values) = maker.view_of(own);
     let each = inputs * taps;
     // A neuron's place among the layer's outputs may be another than in the group.
     let order: Vec<usize> = found.made.iter().flatten().copied().collect();
@@ -88,7 +108,8 @@ pub fn merge_outputs<M: Module + Prunable>(
     write_weights(&mut model, &found.written(&weights, &outgoing)?);
     Ok(Folded {
         model,
-        units: found.units(steps.iter().map(|step| step.removed)),
+        outputs: found.outputs(steps.iter().map(|step| step.removed)),
+        path: found.path,
         steps,
     })
 }
@@ -148,7 +169,8 @@ where
     write_weights(&mut model, &written);
     Ok(Folded {
         model,
-        units: found.units(steps.iter().map(|step| step.removed)),
+        outputs: found.outputs(steps.iter().map(|step| step.removed)),
+        path: found.path,
         steps,
     })
 }
@@ -287,7 +309,7 @@ impl<'a> Between<'a> {
     fn view(&self, weights: &Weights) -> Result<([usize; 3], Vec<f64>), StructureError> {
         let path = &self.reader.path;
         let data = weights.get(path).ok_or_else(|| unknown(path))?;
-        Ok(self.reader.into_view(data))
+        Ok(self.reader.view_of(data))
     }
 
     /// For each neuron the places of its weights in a row of the reader's view.
@@ -332,9 +354,10 @@ impl<'a> Between<'a> {
         Ok([(path.clone(), self.reader.stored(view, values, stored))].into())
     }
 
-    fn units(&self, places: impl Iterator<Item = usize>) -> Vec<Unit> {
-        let axis = self.group.axis;
-        places.map(|place| Unit { axis, place }).collect()
+    /// The layer's outputs that places of the group are.
+    fn outputs(&self, places: impl Iterator<Item = usize>) -> Vec<usize> {
+        let outputs = places.filter_map(|place| self.made.get(place));
+        outputs.flatten().copied().collect()
     }
 
     /// What the neurons are where they are read.

@@ -197,7 +197,7 @@ fn group_contributions(
         let Some(data) = weights.get(&reader.path) else {
             continue;
         };
-        let ([_, inputs, taps], values) = reader.into_view(data);
+        let ([_, inputs, taps], values) = reader.view_of(data);
         let energy: f64 = watch
             .groups
             .iter()

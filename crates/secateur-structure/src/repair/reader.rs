@@ -75,7 +75,7 @@ impl Reader {
     }
 
     /// A stored weight in view order `[out, in, taps]`, with its dimensions.
-    pub fn into_view(&self, data: &TensorData) -> ([usize; 3], Vec<f64>) {
+    pub fn view_of(&self, data: &TensorData) -> ([usize; 3], Vec<f64>) {
         let shape: Vec<usize> = data.shape().iter().copied().collect();
         let values: Vec<f64> = data.iter::<f64>().collect();
         let view = Self {
@@ -330,7 +330,7 @@ mod tests {
             operations: vec![],
         };
         let data = TensorData::new(vec![1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0], [2, 3]);
-        let (view, values) = linear.into_view(&data);
+        let (view, values) = linear.view_of(&data);
         assert_eq!(
             (view, &values[..]),
             ([3, 2, 1], &[1., 4., 2., 5., 3., 6.][..])
@@ -344,7 +344,7 @@ mod tests {
             ..linear
         };
         let data = data.reshape([1, 2, 3]);
-        let (view, values) = conv.into_view(&data);
+        let (view, values) = conv.view_of(&data);
         assert_eq!(
             (view, &values[..]),
             ([1, 2, 3], &[1., 2., 3., 4., 5., 6.][..])

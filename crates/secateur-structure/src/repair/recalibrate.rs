@@ -70,8 +70,18 @@ where
     I: GraphTensors,
 {
     let mut done = Recalibrated::default();
-    // `valid` gives statistics of its own, `train` a device and flags as in training.
-    let mut copy = model.valid().train().no_grad();
+    // `valid` gives statistics of its own, `train` the flags of training; the device has to be one of
+    // training, too.
+    let mut copy = model.valid().train();
+    let device = copy.devices().into_iter().next();
+    let device = device.map(|device| match device.is_autodiff() {
+        true => device,
+        false => device.autodiff(),
+    });
+    if let Some(device) = &device {
+        copy = copy.to_device(device);
+    }
+    copy = copy.no_grad();
     for (path, layer) in layers_mut(&mut copy).iter() {
         if let LayerMut::BatchNorm(norm) = layer {
             let norms = match norm.training.is_enabled() {
@@ -93,7 +103,6 @@ where
             norm.running_var = norm.running_var.clone().map(&mut Constant(UNUSED));
         }
     }
-    let device = copy.devices().into_iter().next();
     for batch in batches {
         done.batches += 1;
         for (_, layer) in layers_mut(&mut copy).iter_mut() {

@@ -328,7 +328,7 @@ impl Layer {
         let unknown = |path: &str| StructureError::UnknownParameter { path: path.into() };
         let (path, bias_path) = (&self.reader.path, self.reader.bias_path());
         let stored = weights.get(path).ok_or_else(|| unknown(path))?;
-        let (view, mut values) = self.reader.into_view(stored);
+        let (view, mut values) = self.reader.view_of(stored);
         let features = view[1] * view[2];
         let kept_biases: Vec<f64> = self.outputs.iter().map(|&out| self.biases[out]).collect();
         let mut biases = match self.has_bias {

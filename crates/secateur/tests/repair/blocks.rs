@@ -379,3 +379,31 @@ fn probes_by_hand() {
         "{error}"
     );
 }
+
+/// L-BFGS keeps all parameters in one vector: those of the block leave it.
+#[test]
+fn one_vector_of_all_parameters_is_cut_too() {
+    use burn::optim::LBFGSConfig;
+    use secateur::structure::optimizer::ALL;
+
+    let device = Device::flex().autodiff();
+    let net = Linears::new(&[[[0.5, 0.0], [0.1, 0.2]]; 3]).to_device(&device);
+    let x = Tensor::<2>::from_data([[1.0, 1.0], [-1.0, 0.5]], &device);
+    let closure = |net: Linears| {
+        let loss = net.forward(x.clone()).powi_scalar(2).mean();
+        let value = loss.clone().into_scalar::<f64>();
+        (value, GradientsParams::from_grads(loss.backward(), &net))
+    };
+    let mut optimizer = LBFGSConfig::new().with_max_iter(2).init();
+    let (net, before) = optimizer.step(0.1, net.train(), closure);
+    let blocks = Blocks::of_model(&net, x.clone(), Linears::forward).unwrap();
+    let applied = blocks.remove(&net, &["layers.1"], x.clone(), Linears::forward);
+    let (smaller, certificate) = applied.unwrap();
+    let report = cut_optimizer(&mut optimizer, &certificate.cut, &net).unwrap();
+    assert!(report.sliced.contains_key(ALL), "{report}");
+    assert!(report.reset.is_empty(), "{report}");
+    let (smaller, _) = optimizer.step(0.1, smaller, closure);
+    assert_eq!(smaller.layers.len(), 2);
+    let (_, after) = optimizer.step(0.1, smaller, closure);
+    assert!(after < before, "{before} {after}");
+}
