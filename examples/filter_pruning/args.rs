@@ -16,6 +16,7 @@ Nets with filters taken out for real, half of their multiply-adds left.
   --data DIR  folder that holds `fashion-mnist`, `mnist`, `cifar10-jpeg` and `cifar10-resnet`
               (default: $SECATEUR_DATA, ../shared/data, /usr/share/datasets)
   --seeds N   trainings of each kind (default: 3)
+  --distil    smaller nets are tuned by the dense net's soft targets beside the labels
   --smoke     one seed, few images, one epoch: only to see that it runs; nets whose data are not
               there are skipped
   --help      this text
@@ -50,6 +51,7 @@ pub(crate) struct Args {
     pub net: Option<Net>,
     pub data: Option<PathBuf>,
     pub seeds: u64,
+    pub distil: bool,
     pub smoke: bool,
 }
 
@@ -59,6 +61,7 @@ pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Option<Args>>
         net: None,
         data: None,
         seeds: 3,
+        distil: false,
         smoke: false,
     };
     let mut words = words;
@@ -70,6 +73,7 @@ pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Option<Args>>
         match word.as_str() {
             "--help" => return Ok(None),
             "--smoke" => args.smoke = true,
+            "--distil" => args.distil = true,
             "--data" => args.data = Some(value()?.into()),
             "--seeds" => {
                 let seeds = value()?.parse().ok().filter(|seeds| *seeds > 0);
@@ -105,11 +109,14 @@ mod tests {
 
     #[test]
     fn options_are_read() {
-        let args = parsed("--net vgg --data d --seeds 2").unwrap().unwrap();
+        let args = parsed("--net vgg --data d --distil --seeds 2")
+            .unwrap()
+            .unwrap();
         let wanted = Args {
             net: Some(Net::Vgg),
             data: Some("d".into()),
             seeds: 2,
+            distil: true,
             smoke: false,
         };
         assert_eq!(args, wanted);

@@ -7,7 +7,7 @@ use burn::optim::GradientsParams;
 use burn::prelude::*;
 use burn::tensor::TensorData;
 use secateur::layers::Prunable;
-use secateur::methods::ScalePenalty;
+use secateur::methods::{Distillation, ScalePenalty};
 use secateur::prelude::*;
 use secateur::sparse::SparseEngine;
 use secateur_examples::Result;
@@ -17,7 +17,7 @@ use secateur_examples::data::{
 use secateur_examples::nets::{Classifier, NormedMlp, SmallConv, SmallVgg};
 use secateur_examples::random::Generator;
 use secateur_examples::speed::Speed;
-use secateur_examples::training::{Hook, NoHook, Recipe, Student, fit};
+use secateur_examples::training::{Hook, NoHook, Recipe, Student, distil, fit};
 
 use crate::subject::{Subject, TIMED};
 
@@ -150,9 +150,22 @@ impl<M: Classifier + Prunable, O: Origin> Subject for Grey<M, O> {
         self.lambda
     }
 
-    fn tuned(&self, net: M, seed: u64) -> Result<M> {
-        let student = Self::student(net);
-        let student = fit(student, &self.data.train, &self.tuning, seed, NoHook)?;
+    fn tuned(&self, net: M, teacher: Option<&M>, seed: u64) -> Result<M> {
+        let (student, train) = (Self::student(net), &self.data.train);
+        let student = match teacher {
+            None => fit(student, train, &self.tuning, seed, NoHook)?,
+            Some(teacher) => {
+                let teacher = Student::<M, O>::new(teacher.clone());
+                distil(
+                    student,
+                    &teacher,
+                    train,
+                    &self.tuning,
+                    seed,
+                    Distillation::new(),
+                )?
+            }
+        };
         Ok(student.model().clone())
     }
 

@@ -91,7 +91,7 @@ fn of(net: Net, args: &Args) -> Result<String> {
 fn studied<S: Subject>(subject: &S, args: &Args) -> Result<String> {
     let mut table = Table::new(subject.title());
     for seed in 1..=args.seeds {
-        study::one_seed(subject, seed, &mut table)?;
+        study::one_seed(subject, args.distil, seed, &mut table)?;
     }
     Ok(table.to_string())
 }

@@ -67,7 +67,7 @@ impl Slimmed {
         for (spread, choice) in choices {
             let plan = choice.plan(&coupling, &scores)?;
             let (smaller, _) = plan.apply(&net, example.clone(), forward)?;
-            let tuned = subject.tuned(smaller.clone(), seed)?;
+            let tuned = subject.tuned(smaller.clone(), None, seed)?;
             self.add(subject, spread, &smaller, &tuned);
         }
         Ok(())

@@ -6,6 +6,7 @@ use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::GradientsParams;
 use burn::prelude::*;
 use burn::tensor::TensorData;
+use secateur::methods::Distillation;
 use secateur::sparse::SparseEngine;
 use secateur_examples::Result;
 use secateur_examples::data::{CIFAR_LABEL, CifarPart, ColourSamples, batches, cifar_jpeg};
@@ -45,12 +46,26 @@ impl Pretrained {
         net.valid().train().fork(&Device::flex().autodiff())
     }
 
-    fn batch_gradients(&self, net: &ResNet, indices: &[usize]) -> GradientsParams {
+    fn batch_gradients(
+        &self,
+        net: &ResNet,
+        teacher: Option<&ResNet>,
+        indices: &[usize],
+    ) -> Result<GradientsParams> {
         let device = Device::flex().autodiff();
         let batch = self.train.batch(indices, &device);
-        let loss = CrossEntropyLossConfig::new().init(&device);
-        let value = loss.forward(net.forward(batch.images), batch.labels);
-        GradientsParams::from_grads(value.backward(), net)
+        let logits = net.forward(batch.images.clone());
+        let value = match teacher {
+            None => {
+                let loss = CrossEntropyLossConfig::new().init(&device);
+                loss.forward(logits, batch.labels)
+            }
+            Some(teacher) => {
+                let soft = teacher.forward(batch.images.to_device(&Device::flex()));
+                Distillation::new().loss(logits, soft, batch.labels)?
+            }
+        };
+        Ok(GradientsParams::from_grads(value.backward(), net))
     }
 }
 
@@ -92,7 +107,8 @@ impl Subject for Pretrained {
         None
     }
 
-    fn tuned(&self, net: ResNet, seed: u64) -> Result<ResNet> {
+    fn tuned(&self, net: ResNet, teacher: Option<&ResNet>, seed: u64) -> Result<ResNet> {
+        let teacher = teacher.map(Module::valid);
         let mut net = Self::own(&net);
         let mut optimizer = self.tuning.optimizer();
         let mut order = Generator::new(seed, "order");
@@ -101,7 +117,7 @@ impl Subject for Pretrained {
             .into_iter()
             .enumerate()
         {
-            let gradients = self.batch_gradients(&net, &indices);
+            let gradients = self.batch_gradients(&net, teacher.as_ref(), &indices)?;
             net = optimizer.step(self.tuning.rate_at(step, total), net, gradients);
         }
         Ok(net)
@@ -122,9 +138,8 @@ impl Subject for Pretrained {
         let mut order = Generator::new(seed, "taylor batches");
         let all = batches(self.train.len(), self.tuning.batch, &mut order);
         let all = all.into_iter().take(OBSERVED);
-        Ok(all
-            .map(|indices| self.batch_gradients(&probe, &indices))
-            .collect())
+        all.map(|indices| self.batch_gradients(&probe, None, &indices))
+            .collect()
     }
 
     fn right(&self, net: &ResNet) -> f64 {

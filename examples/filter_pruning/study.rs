@@ -11,12 +11,18 @@ use crate::subject::Subject;
 use crate::table::{Row, Table, Way};
 
 /// One seed of everything.
-pub(crate) fn one_seed<S: Subject>(subject: &S, seed: u64, table: &mut Table) -> Result<()> {
+pub(crate) fn one_seed<S: Subject>(
+    subject: &S,
+    distil: bool,
+    seed: u64,
+    table: &mut Table,
+) -> Result<()> {
     let dense = subject.dense(seed, None)?;
     let dense_row = row(subject, Way::Dense, &dense, &dense)?;
     let dense_products = dense_row.products;
     table.add(seed, dense_row);
 
+    let teacher = distil.then_some(&dense);
     let example = subject.example(4);
     let coupling = Coupling::of_model(&dense, example.clone(), S::forward)?;
     for score in [Score::Norm, Score::Distance, Score::Taylor, Score::Chance] {
@@ -26,7 +32,7 @@ pub(crate) fn one_seed<S: Subject>(subject: &S, seed: u64, table: &mut Table) ->
         if score == Score::Norm && seed == 1 {
             println!("{plan}{certificate}\n");
         }
-        let tuned = subject.tuned(smaller.clone(), seed)?;
+        let tuned = subject.tuned(smaller.clone(), teacher, seed)?;
         let scored = row(subject, Way::Scored(score), &smaller, &tuned)?;
         // As many products as the net of full size had in its training.
         let times = dense_products as f64 / scored.products as f64;
@@ -49,7 +55,7 @@ pub(crate) fn one_seed<S: Subject>(subject: &S, seed: u64, table: &mut Table) ->
 
     // Norm scales tell channels apart in a net that was trained for it.
     let slimmed = match subject.lambda() {
-        None => dense,
+        None => dense.clone(),
         Some(lambda) => {
             let penalised = subject.dense(seed, Some(lambda))?;
             table.add(seed, row(subject, Way::Penalised, &penalised, &penalised)?);
@@ -58,7 +64,7 @@ pub(crate) fn one_seed<S: Subject>(subject: &S, seed: u64, table: &mut Table) ->
     };
     let scores = Score::Scale.of(subject, &coupling, &slimmed, seed)?;
     let (smaller, _) = half(subject, &coupling, &scores)?.apply(&slimmed, example, S::forward)?;
-    let tuned = subject.tuned(smaller.clone(), seed)?;
+    let tuned = subject.tuned(smaller.clone(), teacher, seed)?;
     let slim = row(subject, Way::Scored(Score::Scale), &smaller, &tuned)?;
     table.add(seed, slim);
     Ok(())

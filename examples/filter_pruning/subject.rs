@@ -37,8 +37,8 @@ pub(crate) trait Subject {
     /// The strength of that penalty in network slimming; `None` where the net came trained.
     fn lambda(&self) -> Option<f64>;
 
-    /// Trained on for a little.
-    fn tuned(&self, net: Self::Net, seed: u64) -> Result<Self::Net>;
+    /// Trained on for a little, by a teacher's soft targets beside the labels if there is one.
+    fn tuned(&self, net: Self::Net, teacher: Option<&Self::Net>, seed: u64) -> Result<Self::Net>;
 
     /// A net of full size that has learned nothing.
     fn fresh(&self, seed: u64) -> Self::Net;

@@ -3,12 +3,13 @@
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::GradientsParams;
 use burn::prelude::*;
+use secateur::methods::Distillation;
 
-use super::hook::{Hook, Progress};
+use super::hook::{Hook, NoHook, Progress};
 use super::recipe::Recipe;
 use super::student::Student;
 use crate::Result;
-use crate::data::{Origin, Samples, batches};
+use crate::data::{Batch, Origin, Samples, batches};
 use crate::nets::Classifier;
 use crate::random::Generator;
 
@@ -21,24 +22,59 @@ use crate::random::Generator;
 ///
 /// If the recipe does not fit the images, or `hook` returns an error.
 pub fn fit<M: Classifier, O: Origin>(
+    student: Student<M, O>,
+    samples: &Samples<O>,
+    recipe: &Recipe,
+    seed: u64,
+    hook: impl Hook<M, O>,
+) -> Result<Student<M, O>> {
+    let loss = CrossEntropyLossConfig::new().init(&Device::flex().autodiff());
+    fit_by(student, samples, recipe, seed, hook, |logits, batch| {
+        Ok(loss.forward(logits, batch.labels))
+    })
+}
+
+/// As [`fit`], by the soft targets of a teacher beside the labels.
+///
+/// # Errors
+///
+/// As [`fit`].
+pub fn distil<M: Classifier, T: Classifier, O: Origin>(
+    student: Student<M, O>,
+    teacher: &Student<T, O>,
+    samples: &Samples<O>,
+    recipe: &Recipe,
+    seed: u64,
+    distillation: Distillation,
+) -> Result<Student<M, O>> {
+    let teacher = teacher.model().valid();
+    fit_by(student, samples, recipe, seed, NoHook, |logits, batch| {
+        let images = batch.images.to_device(&Device::flex());
+        let soft = teacher.forward(images);
+        Ok(distillation.loss(logits, soft, batch.labels)?)
+    })
+}
+
+/// Trains by a loss of the logits and the batch that they are for.
+fn fit_by<M: Classifier, O: Origin>(
     mut student: Student<M, O>,
     samples: &Samples<O>,
     recipe: &Recipe,
     seed: u64,
     mut hook: impl Hook<M, O>,
+    loss: impl Fn(Tensor<2>, Batch) -> Result<Tensor<1>>,
 ) -> Result<Student<M, O>> {
     let device = Device::flex().autodiff();
     let total = recipe.steps(samples.len())?;
     let mut order = Generator::new(seed, "order");
     let mut optimizer = recipe.optimizer();
-    let loss = CrossEntropyLossConfig::new().init(&device);
 
     let epochs = (0..recipe.epochs).flat_map(|_| batches(samples.len(), recipe.batch, &mut order));
     for (step, indices) in epochs.enumerate() {
         let at = Progress { step, total };
         let batch = samples.batch(&indices, &device);
-        let logits = student.model.forward(batch.images);
-        let mut value = loss.forward(logits, batch.labels);
+        let logits = student.model.forward(batch.images.clone());
+        let mut value = loss(logits, batch)?;
         if let Some(penalty) = hook.penalty(&student) {
             value = value + penalty;
         }
@@ -82,6 +118,26 @@ mod tests {
         });
         assert_eq!(weights(&first), weights(&alone));
         assert_ne!(weights(&second), weights(&alone));
+    }
+
+    /// A net that learned little, taught by one that learned more: without a single label.
+    #[test]
+    fn a_student_comes_nearer_to_its_teacher() {
+        let data = starter().unwrap();
+        let train = data.train.first(1_000);
+        let fresh = |seed| Student::<LeNet300, _>::fresh(seed);
+        let teacher = fit(fresh(1), &train, &Recipe::from_scratch(3), 1, NoHook).unwrap();
+        let soft = Distillation::new().with_weight(1.0);
+        let recipe = Recipe::from_scratch(2);
+        let taught = distil(fresh(2), &teacher, &train, &recipe, 1, soft).unwrap();
+        let wanted = teacher.verdicts(&data.test);
+        let agrees = |student: &Student<LeNet300, Starter>| {
+            let verdicts = student.verdicts(&data.test);
+            verdicts.iter().zip(&wanted).filter(|(a, b)| a == b).count()
+        };
+        let (before, after) = (agrees(&fresh(2)), agrees(&taught));
+        assert!(after > before, "{before} before, {after} after");
+        assert!(taught.error_percent(&data.test) < fresh(2).error_percent(&data.test));
     }
 
     #[derive(Default)]

@@ -6,7 +6,7 @@ mod pruning;
 mod recipe;
 mod student;
 
-pub use fit::fit;
+pub use fit::{distil, fit};
 pub use hook::{Hook, NoHook, Progress};
 pub use pruning::Pruning;
 pub use recipe::Recipe;

@@ -46,6 +46,19 @@ pub enum PruneError {
     )]
     NothingToPrune,
 
+    /// What lies at a path cannot be taken out whole.
+    #[error(
+        "`{path}` is no item of a list and no content of an option, so it cannot be taken out \
+         whole; {}",
+        suggest(.known, "part that can")
+    )]
+    FixedPart {
+        /// The path asked for.
+        path: String,
+        /// Paths of the parts that can, nearest spelling first.
+        known: Vec<String>,
+    },
+
     /// A setting is outside its range.
     #[error("`{setting}` is {value}, which is not {expected}; {remedy}")]
     InvalidSetting {

@@ -1,6 +1,6 @@
 //! The rows of features that a layer's weights multiply.
 
-use crate::graph::{Graph, OpId};
+use crate::graph::{Graph, OpId, Source};
 use crate::kind::{ConvOptions, OpKind};
 
 /// How an operation's input falls into rows: a row for each output position, a feature for each
@@ -57,6 +57,45 @@ impl Features {
                 })
             }
             _ => None,
+        }
+    }
+
+    /// The axis of the stored weight that runs over the inputs: 1 of a convolution, of `x W` the
+    /// one that the product runs over. `None` where a product's weight is more than a matrix or its
+    /// transpose.
+    #[must_use]
+    pub fn in_axis(graph: &Graph, id: OpId) -> Option<usize> {
+        let operation = graph.operation(id);
+        if matches!(operation.kind, OpKind::Conv(_)) {
+            return Some(1);
+        }
+        let mut axis = 0;
+        let mut at = *operation.inputs.get(1)?;
+        loop {
+            let value = graph.value(at);
+            match &value.source {
+                Source::Parameter(_) => return (value.shape.len() == 2).then_some(axis),
+                Source::Operation(id) => {
+                    let operation = graph.operation(*id);
+                    let before = *operation.inputs.first()?;
+                    match &operation.kind {
+                        OpKind::Permute { axes } if axes[..] == [1, 0] => axis = 1 - axis,
+                        OpKind::Cast => {}
+                        // As a batch of one.
+                        OpKind::Reshape | OpKind::Expand => {
+                            let shapes = [&value.shape, &graph.value(before).shape];
+                            let [after, before] =
+                                shapes.map(|shape| shape.iter().filter(|&&n| n != 1));
+                            if !after.eq(before) {
+                                return None;
+                            }
+                        }
+                        _ => return None,
+                    }
+                    at = before;
+                }
+                _ => return None,
+            }
         }
     }
 

@@ -214,7 +214,7 @@ impl Layer {
         Some(Self {
             operation,
             path: graph.parameter(weight)?.to_owned(),
-            in_axis: if is_conv { 1 } else { in_axis(graph, weight)? },
+            in_axis: Features::in_axis(graph, operation)?,
             features,
             out_axis,
             activation: activation(graph, out, out_axis),
@@ -266,38 +266,6 @@ impl<'a> Op<'a> {
             weight: *operation.inputs.get(1)?,
             out: *operation.outputs.first()?,
         })
-    }
-}
-
-/// The axis of the stored matrix that runs over the inputs of `x W`; `None` where the weight is
-/// more than a matrix or its transpose.
-fn in_axis(graph: &Graph, weight: ValueId) -> Option<usize> {
-    let mut axis = 0;
-    let mut at = weight;
-    loop {
-        let value = graph.value(at);
-        match &value.source {
-            Source::Parameter(_) => return (value.shape.len() == 2).then_some(axis),
-            Source::Operation(id) => {
-                let operation = graph.operation(*id);
-                let before = *operation.inputs.first()?;
-                match &operation.kind {
-                    OpKind::Permute { axes } if axes[..] == [1, 0] => axis = 1 - axis,
-                    OpKind::Cast => {}
-                    // As a batch of one.
-                    OpKind::Reshape | OpKind::Expand => {
-                        let shapes = [&value.shape, &graph.value(before).shape];
-                        let [after, before] = shapes.map(|shape| shape.iter().filter(|&&n| n != 1));
-                        if !after.eq(before) {
-                            return None;
-                        }
-                    }
-                    _ => return None,
-                }
-                at = before;
-            }
-            _ => return None,
-        }
     }
 }
 

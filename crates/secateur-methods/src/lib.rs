@@ -29,8 +29,9 @@
 //! | [`channel_fisher()`] | [`ChannelFisher`] | global | yours | |
 //! | [`nisp_scores`] | of [`nisp()`] | | | |
 //!
-//! [`Erk`], [`Er`], [`Lamp`] and [`BySensitivity`] are allocations that combine with anything; [`GroupLasso`] is a
-//! penalty that does, or a [`proximal_step`] after that of the optimizer.
+//! [`Erk`], [`Er`], [`Lamp`] and [`BySensitivity`] are allocations that combine with anything;
+//! [`GroupLasso`] is a penalty that does, or a [`proximal_step`] after that of the optimizer.
+//! [`Distillation`] is the loss by which a pruned model learns from the dense one.
 #![cfg_attr(
     feature = "graph",
     doc = "
@@ -49,6 +50,7 @@ pub mod agp;
 pub mod apoz;
 pub mod channel_fisher;
 pub mod channel_taylor;
+pub mod distillation;
 pub mod erk;
 pub mod fisher;
 pub mod fpgm;
@@ -79,6 +81,7 @@ pub use agp::agp;
 pub use apoz::{Apoz, apoz, apoz_threshold};
 pub use channel_fisher::{ChannelFisher, channel_fisher};
 pub use channel_taylor::{ChannelTaylor, FilterProduct, channel_taylor};
+pub use distillation::Distillation;
 pub use erk::{Er, Erk};
 pub use fisher::{DiagonalFisher, diagonal_fisher};
 pub use fpgm::{FilterDistance, fpgm};

@@ -39,4 +39,20 @@ pub struct Cut {
     /// New values of layers' settings by path of the layer and name of the setting, such as
     /// `groups` of a convolution.
     pub settings: BTreeMap<String, usize>,
+    /// Paths of the parts that go whole: items of lists, contents of options. All other paths of the
+    /// cut are those from before they go.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dropped: Vec<String>,
+}
+
+impl Cut {
+    /// Whether a parameter goes with a part that is dropped.
+    #[must_use]
+    pub fn drops(&self, path: &str) -> bool {
+        let mut parts = self.dropped.iter();
+        parts.any(|part| {
+            let rest = path.strip_prefix(part.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+    }
 }

@@ -3,6 +3,8 @@
 use secateur_core::error::PruneError;
 use secateur_graph::GraphError;
 
+use crate::repair::RepairError;
+
 /// The error of every fallible call of this crate.
 ///
 /// A call that returns an error has changed nothing.
@@ -158,12 +160,23 @@ pub enum StructureError {
     },
 
     /// Nothing would be left of a layer.
-    #[error("`{path}` would lose all of its {size} channels; keep one, or remove the whole block")]
+    #[error(
+        "`{path}` would lose all of its {size} channels; keep one, or take out the whole block (`Blocks::remove`)"
+    )]
     LastPlace {
         /// Parameter path.
         path: String,
         /// Number of channels.
         size: usize,
+    },
+
+    /// A block cannot be taken out.
+    #[error("`{path}` cannot be taken out as a residual block: {why}")]
+    Block {
+        /// Path of the block.
+        path: String,
+        /// Why.
+        why: String,
     },
 
     /// A place can go in several ways.
@@ -270,6 +283,28 @@ pub enum StructureError {
         path: String,
     },
 
+    /// A choice that looks at groups as a whole has no order of all channels.
+    #[error(
+        "only a uniform share can be chosen group by group; begin with `ChannelPruning::uniform`"
+    )]
+    NotUniform,
+
+    /// A choice named other places than it was asked for.
+    #[error(
+        "{keep} of the {size} channels of `{path}` were to stay, and {picked:?} were named; name \
+         as many different ones below {size}"
+    )]
+    Picked {
+        /// The group's first producer.
+        path: String,
+        /// Number of channels.
+        size: usize,
+        /// How many were to stay.
+        keep: usize,
+        /// Those that were named.
+        picked: Vec<usize>,
+    },
+
     /// A share that is none.
     #[error("{share} is no share; give one from 0 to 1")]
     Share {
@@ -300,4 +335,8 @@ pub enum StructureError {
     /// What the vocabulary says.
     #[error(transparent)]
     Core(#[from] PruneError),
+
+    /// A layer cannot be repaired.
+    #[error(transparent)]
+    Repair(#[from] RepairError),
 }

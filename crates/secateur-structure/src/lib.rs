@@ -12,6 +12,7 @@
 //! | a smaller model with a certificate | [`removal`], through [`cut`], [`slice`](mod@slice) and [`settings`] |
 //! | the optimizer's state, and a file of it all | [`optimizer`], [`checkpoint`] |
 //! | making up for what is gone | [`repair`] |
+//! | whole residual blocks, found, scored and taken out | [`blocks`] |
 //!
 //! [`attention`] is an attention whose heads can go. The guide's page "Taking channels out" shows
 //! all of it in use.
@@ -20,6 +21,7 @@
 
 pub mod attention;
 pub mod axes;
+pub mod blocks;
 pub mod checkpoint;
 pub mod choice;
 pub mod coupling;

@@ -118,6 +118,8 @@ pub struct OptimizerReport {
     pub scaled: BTreeMap<String, Vec<String>>,
     /// Why the state of the parameter was dropped: it begins anew at the next step.
     pub reset: BTreeMap<String, String>,
+    /// Paths of parameters that are gone with a part of the model, and their state with them.
+    pub dropped: Vec<String>,
     /// Why tensors were left as they are, though elements of theirs were to be zeroed.
     pub left: BTreeMap<String, String>,
 }
@@ -136,6 +138,9 @@ impl fmt::Display for OptimizerReport {
         for (path, why) in &self.reset {
             writeln!(f, "{path}: begins anew, because {why}")?;
         }
+        for path in &self.dropped {
+            writeln!(f, "{path}: forgotten, for it is gone")?;
+        }
         for (path, why) in &self.left {
             writeln!(f, "{path}: left, because {why}")?;
         }
@@ -144,6 +149,7 @@ impl fmt::Display for OptimizerReport {
 }
 
 /// Cuts what an optimizer remembers of a model's parameters as the parameters themselves are cut.
+/// What it remembers of parts that the cut drops is forgotten.
 ///
 /// `before` is the model of full size; step counts stay, and so does what is remembered of
 /// parameters that stay whole. A tensor that has the parameter's dimensions is cut along all of

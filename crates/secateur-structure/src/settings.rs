@@ -78,6 +78,28 @@ pub fn fit<M: Module + Prunable>(model: &mut M, cut: &Cut) -> Result<(), Structu
     Ok(())
 }
 
+/// Lets transformers show the number of layers that they have.
+pub(crate) fn count_layers<M: Prunable>(model: &mut M) {
+    let mut layers = layers_mut(model);
+    let paths = layers.iter().filter(|(_, layer)| {
+        matches!(
+            layer,
+            LayerMut::TransformerEncoderLayer(_) | LayerMut::TransformerDecoderLayer(_)
+        )
+    });
+    let paths: Vec<String> = paths.map(|(path, _)| path.to_owned()).collect();
+    for (path, layer) in layers.iter_mut() {
+        if let LayerMut::TransformerEncoder(shown) | LayerMut::TransformerDecoder(shown) = layer {
+            let items = match path {
+                "" => "layers.".to_owned(),
+                path => format!("{path}.layers."),
+            };
+            let own = paths.iter().filter(|path| path.starts_with(&items));
+            *shown.n_layers = own.count();
+        }
+    }
+}
+
 /// Settings on their way into the layers of a model whose parameters are cut.
 struct Fitting<'a> {
     /// The parameters that are left.

@@ -9,7 +9,7 @@ use burn::{
 };
 use secateur_core::{
     attach::{MaskField, mask_field},
-    layers::Prunable,
+    layers::{Prunable, remove_parts},
     params::is_column_major,
 };
 
@@ -22,17 +22,24 @@ use crate::{
 
 /// The model that a cut leaves: smaller parameters, and settings that fit them.
 ///
-/// As [`slice_params`], then [`settings::fit`]. `model` stays as it is.
+/// As [`slice_params`], then [`settings::fit`], then [`remove_parts`] for what is
+/// [dropped](Cut::dropped). `model` stays as it is.
 ///
 /// # Errors
-/// Those of the two.
+/// Those of the three.
 pub fn apply<M: Module + Prunable>(model: &M, cut: &Cut) -> Result<M, StructureError> {
     let mut smaller = slice_params(model, cut)?;
     settings::fit(&mut smaller, cut)?;
+    if !cut.dropped.is_empty() {
+        let parts: Vec<&str> = cut.dropped.iter().map(String::as_str).collect();
+        remove_parts(&mut smaller, &parts)?;
+        settings::count_layers(&mut smaller);
+    }
     Ok(smaller)
 }
 
-/// The model with the parameters that a cut leaves, and its layers' settings as they were.
+/// The model with the parameters that a cut leaves, and its layers' settings as they were. Parts
+/// that the cut drops are still there.
 ///
 /// A parameter keeps its id, device, float type and trainability; a mask on it is cut with it and
 /// goes on acting. Running statistics of norms are copied, also where they stay whole, so that

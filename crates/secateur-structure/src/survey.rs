@@ -25,6 +25,8 @@ pub(crate) struct Found {
     pub is_float: bool,
     /// Name of a reparameterization that is no mask.
     pub foreign: Option<String>,
+    /// Whether a mask acts on it.
+    pub is_masked: bool,
 }
 
 /// The parameters of a model in Burn's order, without what lies inside reparameterizations.
@@ -155,6 +157,7 @@ impl Surveyor {
                 dtype,
                 is_float,
                 foreign: None,
+                is_masked: false,
             });
         }
     }
@@ -165,8 +168,11 @@ impl ModuleVisitor for Surveyor {
         if container_type == "Reparameterization" {
             self.inside += 1;
             // Burn visits it right after the parameter that carries it.
-            if let Some(owner) = self.params.last_mut().filter(|_| name != MASK_NAME) {
-                owner.foreign = Some(name.into());
+            if let Some(owner) = self.params.last_mut() {
+                match name {
+                    MASK_NAME => owner.is_masked = true,
+                    _ => owner.foreign = Some(name.into()),
+                }
             }
         }
         self.path.push(name.into());

@@ -24,6 +24,7 @@ pages! {
     erk = "docs/src/methods/erk.md"
     lamp = "docs/src/methods/lamp.md"
     sensitivity = "docs/src/methods/sensitivity.md"
+    distillation = "docs/src/methods/distillation.md"
     coming_from = "docs/src/coming-from.md"
 }
 
@@ -45,4 +46,5 @@ pages! {
 pages! {
     attention = "docs/src/guide/attention.md"
     smaller = "docs/src/guide/smaller.md"
+    repair = "docs/src/methods/repair.md"
 }

@@ -38,6 +38,7 @@ mod containers;
 mod layer;
 mod leaves;
 mod parameterless;
+mod removable;
 mod sequences;
 mod size;
 mod spec;
@@ -49,6 +50,7 @@ pub use containers::{
     TransformerLayerMut, TransformerMut,
 };
 pub use layer::LayerMut;
+pub use removable::{Holder, removable_parts, remove_parts};
 pub use size::{Factors, Side, SizeOf};
 pub use spec::{ParamSpec, PrunableLayer};
 pub use walk::{LayerWalk, Layers};

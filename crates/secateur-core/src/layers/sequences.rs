@@ -1,9 +1,12 @@
 //! Options, vectors, arrays and tuples of modules, walked as Burn visits them.
 
-use super::{LayerWalk, Prunable};
+use super::{Holder, LayerWalk, Prunable};
 
 impl<T: Prunable> Prunable for Option<T> {
     fn collect_layers<'a>(&'a mut self, walk: &mut LayerWalk<'a>) {
+        if self.is_some() && walk.takes_out(Holder::Option) {
+            *self = None;
+        }
         if let Some(module) = self {
             module.collect_layers(walk);
         }
@@ -12,7 +15,22 @@ impl<T: Prunable> Prunable for Option<T> {
 
 impl<T: Prunable> Prunable for Vec<T> {
     fn collect_layers<'a>(&'a mut self, walk: &mut LayerWalk<'a>) {
-        self.as_mut_slice().collect_layers(walk);
+        // Items that stay keep their old places on this walk, so that all paths are those of before.
+        let mut place = 0;
+        let mut places = Vec::with_capacity(self.len());
+        self.retain(|_| {
+            walk.enter(&place.to_string());
+            let stays = !walk.takes_out(Holder::List);
+            walk.exit();
+            if stays {
+                places.push(place);
+            }
+            place += 1;
+            stays
+        });
+        for (place, module) in places.into_iter().zip(self) {
+            walk.field(&place.to_string(), module);
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! The walk over a model, and the layers it brings back.
 
+use std::collections::BTreeSet;
+
 use crate::error::PruneError;
 
 use super::attributes::is_at_or_below;
-use super::{AttributeMap, Attributes, LayerMut, ParamSpec, Prunable, SizeOf};
+use super::{AttributeMap, Attributes, Holder, LayerMut, ParamSpec, Prunable, SizeOf};
 
 /// Collects layers and attributes while [`Prunable::collect_layers`] goes through a model.
 ///
@@ -17,12 +19,36 @@ pub struct LayerWalk<'a> {
     layers: Vec<(String, LayerMut<'a>)>,
     sizes: Vec<(String, SizeOf, &'a mut usize)>,
     attributes: AttributeMap,
+    parts: Vec<(String, Holder)>,
+    /// Paths of the parts that this walk takes out.
+    going: BTreeSet<String>,
 }
 
 impl<'a> LayerWalk<'a> {
     /// Starts at the root of a model, whose path is empty.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A walk that takes out the parts at these paths.
+    pub(super) fn without(going: BTreeSet<String>) -> Self {
+        Self {
+            going,
+            ..Self::default()
+        }
+    }
+
+    /// Notes that what lies here could be taken out, and tells whether it is to be.
+    pub(super) fn takes_out(&mut self, holder: Holder) -> bool {
+        self.parts.push((self.path.clone(), holder));
+        self.going.contains(&self.path)
+    }
+
+    /// The parts that were met. An option that is an item of a list is that item.
+    pub(super) fn into_parts(mut self) -> Vec<(String, Holder)> {
+        let mut seen = BTreeSet::new();
+        self.parts.retain(|(path, _)| seen.insert(path.clone()));
+        self.parts
     }
 
     /// Where the walk is.

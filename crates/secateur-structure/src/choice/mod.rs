@@ -1,10 +1,12 @@
 //! Choosing the channels that go: how many, from where, down to which cost.
 
 mod budget;
+mod proposals;
 mod similar;
 
 use std::collections::BTreeMap;
 
+use secateur_core::error::PruneError;
 use secateur_core::path_pattern::PathPattern;
 
 use crate::axes::AxisId;
@@ -14,6 +16,7 @@ use crate::importance::UnitScores;
 use crate::plan::Plan;
 
 pub use budget::{Budget, Cost, peak_activation_bytes};
+pub use proposals::Proposal;
 
 /// How the channels that go are spread over the groups.
 #[derive(Clone, Debug)]
@@ -27,6 +30,10 @@ pub enum Spread {
     Isomorphic(f64),
     /// The lowest scores go until the model costs no more than this.
     Budget(Budget),
+    /// Each group loses the channels whose scores lie more than so many standard deviations below
+    /// the group's mean: of scores `1 - APoZ` with one deviation the rule of Hu et al. 2016. Mean
+    /// and deviation `√((1/n) Σ (score - mean)²)` are those of the group's finite scores.
+    Deviations(f64),
 }
 
 /// Which factors of a dimension that is a product may lose places: the heads of an attention and
@@ -86,6 +93,13 @@ impl ChannelPruning {
     #[must_use]
     pub fn global(share: f64) -> Self {
         Self::new(Spread::Global(share))
+    }
+
+    /// Each group loses the channels whose scores lie more than so many standard deviations below
+    /// the group's mean.
+    #[must_use]
+    pub fn below_deviations(deviations: f64) -> Self {
+        Self::new(Spread::Deviations(deviations))
     }
 
     /// The lowest scores go until the model is within the budget.
@@ -192,14 +206,97 @@ impl ChannelPruning {
                 }
             }
             Spread::Budget(budget) => budget.fill(self, &mut plan, &rows)?,
+            Spread::Deviations(deviations) => {
+                for row in &rows {
+                    let count = match row.share {
+                        Some(share) => row.asked(share),
+                        None => far_below(row.scores, *deviations),
+                    };
+                    self.take(&mut plan, row, count)?;
+                }
+            }
         }
         Ok(plan)
+    }
+
+    /// The plan with as many channels as a uniform share takes, those that `stay` does not name: it
+    /// is asked for so many places of each group that loses some. For choices that look at a group
+    /// as a whole, such as [`ReadInputs`](crate::repair::ReadInputs).
+    ///
+    /// # Errors
+    ///
+    /// [`StructureError::NotUniform`] for another spread; those of [`plan`](Self::plan), and of
+    /// `stay`; [`StructureError::Picked`] where it does not name as many different places.
+    pub fn plan_by<'a>(
+        &self,
+        coupling: &'a Coupling,
+        mut stay: impl FnMut(&'a Group, usize) -> Result<Vec<usize>, StructureError>,
+    ) -> Result<Plan<'a>, StructureError> {
+        self.check(coupling)?;
+        let Spread::Uniform(share) = self.spread else {
+            return Err(StructureError::NotUniform);
+        };
+        let mut plan = Plan::new(coupling);
+        for group in self.groups(coupling) {
+            let share = self.share_of(group).unwrap_or(share);
+            let keep = self.left(group, rounded(share, group.size));
+            if keep == group.size {
+                continue;
+            }
+            let mut stays = stay(group, keep)?;
+            stays.sort_unstable();
+            stays.dedup();
+            if stays.len() != keep || stays.last().is_some_and(|&last| last >= group.size) {
+                return Err(StructureError::Picked {
+                    path: group.name().into(),
+                    size: group.size,
+                    keep,
+                    picked: stays,
+                });
+            }
+            for place in (0..group.size).filter(|place| stays.binary_search(place).is_err()) {
+                plan.remove(Unit {
+                    axis: group.axis,
+                    place,
+                })?;
+            }
+        }
+        Ok(plan)
+    }
+
+    /// The share of its own that a group has.
+    fn share_of(&self, group: &Group) -> Option<f64> {
+        let own = self.shares.iter().rev().find(|(pattern, _)| {
+            group
+                .producers()
+                .any(|member| pattern.matches(&member.path))
+        });
+        own.map(|(_, share)| *share)
+    }
+
+    /// How many places of a group stay at least.
+    fn floor_of(&self, group: &Group) -> usize {
+        let most = (self.largest_share * group.size as f64).floor() as usize;
+        let floor = self.floor.max(1).max(group.size - most.min(group.size));
+        floor.min(group.size)
+    }
+
+    /// How many places of a group are left when `count` are to go.
+    fn left(&self, group: &Group, count: usize) -> usize {
+        let left = (group.size - count.min(group.size)).max(self.floor_of(group));
+        left.next_multiple_of(self.multiple.max(1)).min(group.size)
     }
 
     fn check(&self, coupling: &Coupling) -> Result<(), StructureError> {
         let spread = match self.spread {
             Spread::Uniform(share) | Spread::Global(share) | Spread::Isomorphic(share) => share,
             Spread::Budget(_) => 0.0,
+            Spread::Deviations(deviations) if deviations >= 0.0 => 0.0,
+            Spread::Deviations(deviations) => {
+                let (expected, remedy) = ("0 or more", "take 1 for the rule of Hu et al. 2016");
+                let error = PruneError::invalid("deviations", deviations, expected, remedy);
+                return Err(error.into());
+            }
         };
         let own = self.shares.iter().map(|(_, share)| *share);
         for share in own.chain([spread, self.largest_share]) {
@@ -268,28 +365,19 @@ impl ChannelPruning {
         let mut order: Vec<usize> = (0..group.size).collect();
         // Of equal scores the last place goes first.
         order.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]).then(b.cmp(&a)));
-        let own = self.shares.iter().rev().find(|(pattern, _)| {
-            group
-                .producers()
-                .any(|member| pattern.matches(&member.path))
-        });
-        let most = (self.largest_share * group.size as f64).floor() as usize;
-        let floor = self.floor.max(1).max(group.size - most.min(group.size));
         Ok(Row {
             group,
             scores,
             order,
-            floor: floor.min(group.size),
-            share: own.map(|(_, share)| *share),
+            floor: self.floor_of(group),
+            share: self.share_of(group),
         })
     }
 
     /// Takes the lowest of a group, as many as leave a multiple.
     fn take(&self, plan: &mut Plan<'_>, row: &Row<'_>, count: usize) -> Result<(), StructureError> {
-        let size = row.group.size;
-        let left = (size - count.min(size)).max(row.floor);
-        let left = left.next_multiple_of(self.multiple.max(1)).min(size);
-        for &place in &row.order[..size - left] {
+        let left = self.left(row.group, count);
+        for &place in &row.order[..row.group.size - left] {
             plan.remove(Unit {
                 axis: row.group.axis,
                 place,
@@ -360,6 +448,18 @@ fn lowest_first<'r, 'a>(rows: &[&'r Row<'a>]) -> Vec<(&'r Row<'a>, usize)> {
         .into_iter()
         .map(|(_, row, place)| (row, place))
         .collect()
+}
+
+/// How many scores lie more than so many standard deviations below their mean.
+fn far_below(scores: &[f32], deviations: f64) -> usize {
+    let finite = scores.iter().map(|&score| f64::from(score));
+    let finite: Vec<f64> = finite.filter(|score| score.is_finite()).collect();
+    let count = finite.len().max(1) as f64;
+    let mean = finite.iter().sum::<f64>() / count;
+    let variance = finite.iter().map(|s| (s - mean).powi(2)).sum::<f64>() / count;
+    let bound = mean - deviations * variance.sqrt();
+    let scores = scores.iter().map(|&score| f64::from(score));
+    scores.filter(|score| *score < bound).count()
 }
 
 fn rounded(share: f64, count: usize) -> usize {

@@ -80,6 +80,10 @@ impl Record {
         self.cut_flat(cut, survey, &mut report);
         let mut seen = BTreeSet::new();
         for found in &survey.params {
+            if cut.drops(&found.path) {
+                self.drop_param(found, cut, survey, &mut report);
+                continue;
+            }
             let param = cut.params.get(&found.path).filter(|cut| !cut.is_whole());
             // Fields that share a parameter share its state.
             if let Some(param) = param.filter(|_| seen.insert(found.id.val())) {
@@ -87,6 +91,23 @@ impl Record {
             }
         }
         report
+    }
+
+    /// Forgets a parameter, unless a field that stays shares it.
+    fn drop_param(
+        &mut self,
+        found: &Found,
+        cut: &Cut,
+        survey: &Survey,
+        report: &mut OptimizerReport,
+    ) {
+        let id = found.id.val();
+        let mut others = survey.params.iter();
+        let is_shared = others.any(|other| other.id.val() == id && !cut.drops(&other.path));
+        if !is_shared && self.entries.iter().any(|entry| entry.id == Some(id)) {
+            self.forget(id);
+            report.dropped.push(found.path.clone());
+        }
     }
 
     fn cut_param(&mut self, found: &Found, cut: &ParamCut, report: &mut OptimizerReport) {
@@ -134,6 +155,7 @@ impl Record {
         for found in survey.params.iter().filter(|found| found.is_float) {
             let len: usize = found.shape.iter().product();
             match cut.params.get(&found.path) {
+                _ if cut.drops(&found.path) => {}
                 Some(param) => places.extend(flat_places(param).iter().map(|at| total + at)),
                 None => places.extend(total..total + len),
             }

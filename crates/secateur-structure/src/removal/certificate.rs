@@ -83,8 +83,20 @@ impl Certificate {
         }
     }
 
+    /// Of a cut without a plan, of which `changes` may be why outputs differ.
+    pub(crate) fn of_cut(cut: Cut, changes: Vec<String>) -> Self {
+        Self {
+            difference: 0.0,
+            tolerance: TOLERANCE,
+            changes,
+            carriers: Vec::new(),
+            cut,
+            probes: 0,
+        }
+    }
+
     /// Compares two models on the example and on other values of its shapes.
-    pub(super) fn compare<M, I, O>(
+    pub(crate) fn compare<M, I, O>(
         &mut self,
         whole: &M,
         smaller: &M,
@@ -103,7 +115,7 @@ impl Certificate {
     }
 
     /// The certificate, if outputs differ only where something says why.
-    pub(super) fn checked(mut self) -> Result<Self, StructureError> {
+    pub(crate) fn checked(mut self) -> Result<Self, StructureError> {
         if self.is_exact() {
             // What might have changed did not.
             self.changes.clear();
@@ -122,7 +134,7 @@ impl Certificate {
 }
 
 /// Which elements of a parameter are set to zero: by path dimensions, and places in them.
-pub(super) type Zeros = BTreeMap<String, Vec<(usize, Vec<usize>)>>;
+pub(crate) type Zeros = BTreeMap<String, Vec<(usize, Vec<usize>)>>;
 
 /// What makes the channels that go: outputs of weights, and with them biases, scales and shifts of
 /// norms. Of a channel that is `dead` already biases and norms are left: it was trained so, and what

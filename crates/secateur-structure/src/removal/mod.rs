@@ -17,10 +17,11 @@ use crate::cut::Cut;
 use crate::error::StructureError;
 use crate::plan::Plan;
 use crate::slice;
-use certificate::Zeros;
 use constants::{Constants, Taken};
 use dead::Dead;
-use probe::{stirred, zeroed};
+
+pub(crate) use certificate::Zeros;
+pub(crate) use probe::{stirred, zeroed};
 
 pub use certificate::Certificate;
 pub use shrink::shrink;

@@ -8,7 +8,7 @@ use secateur_core::random::Stream;
 use super::certificate::Zeros;
 
 /// The model with some slices of its parameters at zero. Masks act as before.
-pub(super) fn zeroed<M: Module>(model: &M, slices: &Zeros) -> M {
+pub(crate) fn zeroed<M: Module>(model: &M, slices: &Zeros) -> M {
     let concerned = |path: &str, _rank: usize| slices.contains_key(path);
     change(model, concerned, |path, shape, values| {
         for (dim, places) in slices.get(path).into_iter().flatten() {
@@ -31,7 +31,7 @@ pub(super) fn zeroed<M: Module>(model: &M, slices: &Zeros) -> M {
 /// The model with its vectors (biases, scales, shifts, running statistics) a little larger, each
 /// by an amount of its own: fresh layers have zeros and ones there, under which wrong indices do
 /// not show.
-pub(super) fn stirred<M: Module>(model: &M) -> M {
+pub(crate) fn stirred<M: Module>(model: &M) -> M {
     change(
         model,
         |_, rank| rank == 1,

@@ -74,6 +74,52 @@ impl Contributions {
         })
     }
 
+    /// Those of `units` to several layers together: of each layer its contributions, the inputs
+    /// that each unit is there, and the factor that its error counts with.
+    ///
+    /// # Errors
+    /// [`RepairError::Size`] where a layer has another number of units,
+    /// [`RepairError::Choice`] for an input that it does not have.
+    pub fn of_units(
+        path: impl Into<String>,
+        units: usize,
+        layers: &[(Self, Vec<Vec<usize>>, f64)],
+    ) -> Result<Self, RepairError> {
+        let mut all = Self {
+            path: path.into(),
+            gram: Mat::zeros(units, units),
+            target: vec![0.0; units],
+        };
+        for (layer, places, factor) in layers {
+            let remedy = "say which inputs each unit is";
+            RepairError::check_len(
+                &layer.path,
+                "the list of units",
+                places.len(),
+                units,
+                remedy,
+            )?;
+            if let Some(input) = places.iter().flatten().find(|&&at| at >= layer.inputs()) {
+                return Err(RepairError::Choice {
+                    path: layer.path.clone(),
+                    asked: format!("input {input}"),
+                    expected: format!("one of its {} inputs", layer.inputs()),
+                    remedy: "count inputs from 0".into(),
+                });
+            }
+            for (u, own) in places.iter().enumerate() {
+                for (v, others) in places.iter().enumerate() {
+                    let pairs = own
+                        .iter()
+                        .flat_map(|&i| others.iter().map(move |&j| (i, j)));
+                    all.gram[(u, v)] += factor * pairs.map(|at| layer.gram[at]).sum::<f64>();
+                }
+                all.target[u] += factor * own.iter().map(|&i| layer.target[i]).sum::<f64>();
+            }
+        }
+        Ok(all)
+    }
+
     /// Number of inputs.
     #[must_use]
     pub fn inputs(&self) -> usize {
@@ -116,6 +162,25 @@ mod tests {
         assert_eq!(of.gram(), faer::mat![[5.0, -1.0], [-1.0, 1.0]]);
         assert_eq!(of.target(), [4.0, 0.0]);
         assert!(Contributions::of_samples("w", 2, &[1.0; 3]).is_err());
+    }
+
+    #[test]
+    fn units_of_two_layers_by_hand() {
+        // Contributions (1, 2, 3) of three inputs to one sample: C_ij = z_i z_j. Unit 0 is inputs 0
+        // and 2, so gives 4, unit 1 is input 1, gives 2: (16 8; 8 4), t = 4·6, 2·6.
+        let first = Contributions::of_samples("a", 3, &[1.0, 2.0, 3.0]).unwrap();
+        // In a second layer, which counts half, they give 1 and -1: (1 -1; -1 1)/2, t = 0.
+        let second = Contributions::of_samples("b", 2, &[1.0, -1.0]).unwrap();
+        let layers = [
+            (first, vec![vec![0, 2], vec![1]], 1.0),
+            (second, vec![vec![0], vec![1]], 0.5),
+        ];
+        let units = Contributions::of_units("a", 2, &layers).unwrap();
+        assert_eq!(units.gram(), faer::mat![[16.5, 7.5], [7.5, 4.5]]);
+        assert_eq!(units.target(), [24.0, 12.0]);
+        assert!(Contributions::of_units("a", 3, &layers).is_err());
+        let [(first, ..), _] = layers;
+        assert!(Contributions::of_units("a", 1, &[(first, vec![vec![3]], 1.0)]).is_err());
     }
 
     proptest! {

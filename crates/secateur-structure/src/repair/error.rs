@@ -47,6 +47,24 @@ pub enum RepairError {
         damping: f64,
     },
 
+    /// There is nothing to calibrate with.
+    #[error("{what} cannot be taken from no batches; pass at least one calibration batch")]
+    NoBatches {
+        /// What was to be taken.
+        what: String,
+    },
+
+    /// A layer whose repair is not known.
+    #[error("`{path}` cannot be repaired: {why}; {remedy}")]
+    Unsupported {
+        /// Path of the layer's weight.
+        path: String,
+        /// What stands in the way.
+        why: String,
+        /// What to do.
+        remedy: String,
+    },
+
     /// A number is infinite or none.
     #[error(
         "`{path}`: {what} are not finite; look for NaN or infinite values in the calibration \
@@ -62,7 +80,7 @@ pub enum RepairError {
 
 impl RepairError {
     /// Refuses a slice of another length than `expected`.
-    pub(super) fn check_len(
+    pub(crate) fn check_len(
         path: &str,
         what: &str,
         got: usize,

@@ -55,6 +55,32 @@ pub fn channel_pruning(
     })
 }
 
+/// The inputs that stay, ascending and exactly `keep` of them, where inputs have weights of these
+/// Euclidean norms. Where ties leave fewer, those that contribute most come back, `|t_i|/‖W_i‖`, of
+/// equals the first.
+///
+/// # Errors
+/// [`RepairError::Choice`] for a `keep` of 0, [`RepairError::Size`] for another number of norms.
+pub fn inputs_that_stay(
+    contributions: &Contributions,
+    norms: &[f64],
+    keep: usize,
+) -> Result<Vec<usize>, RepairError> {
+    let (path, inputs) = (contributions.path(), contributions.inputs());
+    let remedy = "pass one for each input";
+    RepairError::check_len(path, "the list of norms", norms.len(), inputs, remedy)?;
+    let (betas, _) = select(contributions, norms, keep)?;
+    let (mut kept, mut gone): (Vec<usize>, Vec<usize>) =
+        (0..inputs).partition(|&input| betas[input] != 0.0);
+    let lasso = Lasso::new(contributions, norms);
+    let size = |input: usize| lasso.target[input].abs();
+    gone.sort_by(|&a, &b| size(b).total_cmp(&size(a)).then(a.cmp(&b)));
+    let missing = keep.saturating_sub(kept.len());
+    kept.extend(gone.into_iter().take(missing));
+    kept.sort_unstable();
+    Ok(kept)
+}
+
 /// Factor between one `λ` and the next, and how far below the largest that matters they start.
 const RAISE: f64 = 1.3;
 const START: f64 = 1e-6;

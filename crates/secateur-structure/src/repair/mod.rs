@@ -1,8 +1,17 @@
-//! Making up for what was removed, by arithmetic on the host: nothing here knows of a tensor.
+//! Making up for what was removed.
 //!
-//! A layer that lost inputs is repaired from what calibration batches sent through it. The batches
-//! themselves are not kept: [`LayerMoments`] holds their second moments, in as much memory as the
-//! layer's features squared.
+//! On a model, from calibration batches through the user's own `forward`:
+//!
+//! | what | by |
+//! | --- | --- |
+//! | new running statistics of batch norms | [`recalibrate`] |
+//! | new weights of the layers that lost inputs | [`Reconstruction`] |
+//! | channels that LASSO or ThiNet would take, as a plan | [`ReadInputs`] |
+//! | neurons taken over by others, then removed by a plan | [`merge_outputs`], [`fold_outputs`] |
+//!
+//! Under them lies arithmetic on the host that knows of no tensor. A layer that lost inputs is
+//! repaired from what calibration batches sent through it. The batches themselves are not kept:
+//! [`LayerMoments`] holds their second moments, in as much memory as the layer's features squared.
 //!
 //! | method | chooses | makes up for it by |
 //! | --- | --- | --- |
@@ -19,18 +28,27 @@ pub mod block_similarity;
 mod contributions;
 mod damped;
 mod error;
+mod folding;
 pub mod lasso;
 pub mod least_squares;
 pub mod merging;
 mod moments;
 pub mod noise_out;
 mod outgoing;
+mod read_inputs;
+mod reader;
+mod recalibrate;
+mod reconstruction;
 pub mod thinet;
 
 pub use contributions::Contributions;
 pub use error::RepairError;
+pub use folding::{Folded, fold_outputs, merge_outputs};
 pub use moments::LayerMoments;
 pub use outgoing::Outgoing;
+pub use read_inputs::ReadInputs;
+pub use recalibrate::{Recalibrated, recalibrate};
+pub use reconstruction::{Inputs, Reconstructed, Reconstruction, RepairedLayer};
 
 #[cfg(test)]
 mod tests {

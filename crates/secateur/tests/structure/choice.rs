@@ -178,3 +178,129 @@ fn peak_of_activations_by_hand() {
     );
     assert!(Counts::of(coupling.graph()).activation_bytes() > relu as u64);
 }
+
+/// Scores 0, 3/4, 1/2, 3/4 of conv1 have the mean 1/2 and the deviation √(3/32) = 0.306: below 0.194
+/// is the first alone. Of conv2's 10, .., 15 (12.5 and 1.708) it is those below 10.79.
+#[test]
+fn what_lies_far_below_the_mean_goes() {
+    let net = Net::new(&Device::flex());
+    let coupling = coupling(&net);
+    let axis = |path: &str| coupling.units_at(path, 0, 0).unwrap()[0].axis;
+    let (first, second) = (axis("conv1.weight"), axis("conv2.weight"));
+    let scores = UnitScores::new([
+        (first, vec![0.0, 0.75, 0.5, 0.75]),
+        (second, (10..16).map(|s| s as f32).collect()),
+    ]);
+    let removed = |pruning: ChannelPruning| {
+        let plan = pruning.plan(&coupling, &scores).unwrap();
+        [first, second].map(|axis| plan.removed().of(axis).collect::<Vec<_>>())
+    };
+    let far = ChannelPruning::below_deviations(1.0);
+    assert_eq!(removed(far.clone()), [vec![0], vec![0]]);
+    assert_eq!(
+        removed(ChannelPruning::below_deviations(1.7)),
+        [[0_usize; 0]; 2]
+    );
+    assert_eq!(
+        removed(ChannelPruning::below_deviations(0.5)),
+        [vec![0], vec![0, 1]]
+    );
+    assert_eq!(removed(far.with_multiple_of(2)), [[0_usize; 0]; 2]);
+    for deviations in [-1.0, f64::NAN] {
+        let error = ChannelPruning::below_deviations(deviations);
+        let error = error.plan(&coupling, &scores).unwrap_err();
+        assert!(error.to_string().contains("deviations"), "{error}");
+    }
+}
+
+/// Hu et al. 2016 from batches to a smaller net: two of three ReLUs of the first layer are nearly
+/// always on, one is off in all rows.
+#[test]
+fn neurons_with_an_apoz_far_above_the_mean_go() {
+    use burn::nn::{Linear, LinearConfig};
+    use burn::tensor::Tensor;
+    use burn::tensor::activation::relu;
+    use secateur::graph::Taps;
+
+    let device = Device::flex();
+    let mut net: (Linear, Linear) = (
+        LinearConfig::new(2, 4).init(&device),
+        LinearConfig::new(4, 2).init(&device),
+    );
+    // Zeros in 4, 1, 2 and 1 of four rows.
+    net.0.weight =
+        burn::module::Param::from_data([[0.0, 0.0, 0.0, 0.0], [-1.0, 1.0, 1.0, 1.0]], &device);
+    net.0.bias = Some(burn::module::Param::from_data(
+        [0.0, -1.5, -2.5, -1.5],
+        &device,
+    ));
+    let rows = Tensor::<2>::from_data([[9.0, 1.0], [9.0, 2.0], [9.0, 3.0], [9.0, 4.0]], &device);
+    let forward = |net: &(Linear, Linear), x| net.1.forward(relu(net.0.forward(x)));
+    let captured = ModelGraph::capture(&net, rows.clone(), forward).unwrap();
+    let mut pruner = secateur::methods::apoz(0.0)
+        .with_skip(["1.weight"])
+        .init_module(&net)
+        .unwrap();
+    Taps::new(&captured)
+        .observe(&mut pruner, rows.clone())
+        .unwrap();
+    let coupling = Coupling::of(&captured, &[]).unwrap();
+    let scores = pruner.scores(&net, 0).unwrap();
+    let scores = Importance::new().of(&coupling, &scores).unwrap();
+    let plan = ChannelPruning::below_deviations(1.0)
+        .plan(&coupling, &scores)
+        .unwrap();
+    let removed: Vec<usize> = plan
+        .removed()
+        .iter()
+        .flat_map(|(_, p)| p.iter().copied())
+        .collect();
+    assert_eq!(removed, [0]);
+}
+
+/// Lowest first: conv1's 0 and 1, then conv2's 10, 11, 12.
+#[test]
+fn channels_are_proposed_one_by_one_and_may_be_refused() {
+    let net = Net::new(&Device::flex());
+    let coupling = coupling(&net);
+    let scores = scores(&coupling);
+    let half = ChannelPruning::uniform(0.5);
+    let mut asked = Vec::new();
+    let plan = half.plan_where(&coupling, &scores, |proposal| {
+        asked.push((
+            proposal.group.name().to_owned(),
+            proposal.unit.place,
+            proposal.score,
+        ));
+        proposal.score != 0.0 && proposal.score != 11.0
+    });
+    let expected = [
+        ("conv1.weight", 0, 0.0),
+        ("conv1.weight", 1, 1.0),
+        ("conv2.weight", 0, 10.0),
+        ("conv2.weight", 1, 11.0),
+        ("conv2.weight", 2, 12.0),
+    ];
+    let expected = expected.map(|(name, place, score)| (name.to_owned(), place, score));
+    assert_eq!(asked, expected);
+    let removed: Vec<Vec<usize>> = {
+        let plan = plan.unwrap();
+        let removed = plan.removed().iter();
+        removed
+            .map(|(_, places)| places.iter().copied().collect())
+            .collect()
+    };
+    assert_eq!(removed, [vec![1], vec![0, 2]]);
+    let none = half.plan_where(&coupling, &scores, |_| false).unwrap();
+    assert!(none.removed().is_empty());
+    // Two of conv2's six would go; with one of them refused there would be five, so it stays whole.
+    let even = half.with_multiple_of(2);
+    let plan = even.plan_where(&coupling, &scores, |proposal| proposal.score != 10.0);
+    let plan = plan.unwrap();
+    let removed: Vec<usize> = plan
+        .removed()
+        .iter()
+        .flat_map(|(_, p)| p.iter().copied())
+        .collect();
+    assert_eq!(removed, [0, 1]);
+}
