@@ -32,52 +32,107 @@ fn ways(n: usize, k: usize, limit: usize) -> usize {
     ways as usize
 }
 
-/// Tests whether a statistic of two populations is larger than exchangeable models would give.
-///
-/// `statistic` is told for each of the `first + second` models whether it plays in the second
-/// population. All exchanges are tried where there are at most `exchanges`, otherwise that many
-/// random ones, which depend on `seed` and `name` alone.
-pub fn two_sample(
-    first: usize,
-    second: usize,
-    exchanges: usize,
-    seed: u64,
-    name: &str,
-    statistic: impl Fn(&[bool]) -> f64 + Sync,
-) -> Permutation {
-    let n = first + second;
-    let observed: Vec<bool> = (0..n).map(|model| model >= first).collect();
-    let all = ways(n, second, exchanges);
-    if all <= exchanges {
-        let choices: Vec<Vec<bool>> = choose(n, second);
-        return test(&observed, &choices, &statistic);
-    }
-    sampled(&observed, exchanges, &statistic, |index| {
-        let mut exchange = observed.clone();
-        Stream::new(seed, name, index).shuffle(&mut exchange);
-        exchange
-    })
+/// How models may change places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exchange {
+    /// `first` models of one population and `second` of another, in any way that keeps the sizes.
+    Between {
+        /// Size of the first population.
+        first: usize,
+        /// Size of the second.
+        second: usize,
+    },
+    /// Within pairs of models that share a seed.
+    Pairs(usize),
 }
 
-/// The same for pairs: `statistic` is told for each pair whether its two models change places.
-pub fn paired(
-    pairs: usize,
-    exchanges: usize,
-    seed: u64,
-    name: &str,
-    statistic: impl Fn(&[bool]) -> f64 + Sync,
-) -> Permutation {
-    let observed = vec![false; pairs];
-    if pairs < 30 && 1_usize << pairs <= exchanges {
-        let choices: Vec<Vec<bool>> = (0..1_usize << pairs)
-            .map(|bits| (0..pairs).map(|pair| bits >> pair & 1 == 1).collect())
-            .collect();
-        return test(&observed, &choices, &statistic);
+/// How many exchanges, and which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exchanges {
+    /// All are tried where there are at most so many, otherwise this many at random.
+    pub limit: usize,
+    /// Seed of the random ones.
+    pub seed: u64,
+}
+
+impl Exchanges {
+    /// Tests whether statistics are larger than exchangeable models would make them.
+    ///
+    /// `statistics` is told for each model whether it plays in the second population (for pairs:
+    /// whether the two change places), and gives `N` values, each of which gets a p-value of its own. Random exchanges
+    /// depend on the seed and on `name` alone.
+    pub fn test<S: AsRef<[f64]> + Send>(
+        &self,
+        name: &str,
+        exchange: Exchange,
+        statistics: impl Fn(&[bool]) -> S + Sync,
+    ) -> Vec<Permutation> {
+        let (observed, all) = match exchange {
+            Exchange::Between { first, second } => {
+                let n = first + second;
+                let observed: Vec<bool> = (0..n).map(|model| model >= first).collect();
+                let few = ways(n, second, self.limit) <= self.limit;
+                (observed, few.then(|| choose(n, second)))
+            }
+            Exchange::Pairs(pairs) => {
+                let few = pairs < 30 && 1_usize << pairs <= self.limit;
+                (vec![false; pairs], few.then(|| swaps(pairs)))
+            }
+        };
+        let values = statistics(&observed);
+        let values = values.as_ref();
+        let count = |choice: &[bool]| -> Vec<usize> {
+            let found = statistics(choice);
+            let both = values.iter().zip(found.as_ref());
+            both.map(|(value, found)| usize::from(reaches(*found, *value)))
+                .collect()
+        };
+        let add = |mut a: Vec<usize>, b: Vec<usize>| {
+            a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
+            a
+        };
+        let zero = || vec![0; values.len()];
+        let exact = all.is_some();
+        let (larger, exchanges) = match all {
+            Some(all) => (
+                all.par_iter().map(|choice| count(choice)).reduce(zero, add),
+                all.len(),
+            ),
+            None => {
+                let draws = (0..self.limit).into_par_iter();
+                let larger = draws.map(|index| {
+                    let mut stream = Stream::new(self.seed, name, index);
+                    let mut choice = observed.clone();
+                    match exchange {
+                        Exchange::Between { .. } => stream.shuffle(&mut choice),
+                        Exchange::Pairs(_) => choice.fill_with(|| stream.below(2) == 1),
+                    }
+                    count(&choice)
+                });
+                (larger.reduce(zero, add), self.limit)
+            }
+        };
+        let tested = values
+            .iter()
+            .zip(larger)
+            .map(|(&statistic, larger)| Permutation {
+                statistic,
+                p: match exact {
+                    true => larger as f64 / exchanges as f64,
+                    false => (larger + 1) as f64 / (exchanges + 1) as f64,
+                },
+                exchanges,
+                exact,
+            });
+        tested.collect()
     }
-    sampled(&observed, exchanges, &statistic, |index| {
-        let mut stream = Stream::new(seed, name, index);
-        (0..pairs).map(|_| stream.below(2) == 1).collect()
-    })
+}
+
+/// All ways to swap within pairs.
+fn swaps(pairs: usize) -> Vec<Vec<bool>> {
+    let bits = 0..1_usize << pairs;
+    bits.map(|bits| (0..pairs).map(|pair| bits >> pair & 1 == 1).collect())
+        .collect()
 }
 
 /// All ways to choose `k` of `n`.
@@ -104,48 +159,11 @@ fn reaches(value: f64, statistic: f64) -> bool {
     value >= statistic - 1e-12 * statistic.abs().max(1.0)
 }
 
-fn test(
-    observed: &[bool],
-    choices: &[Vec<bool>],
-    statistic: &(impl Fn(&[bool]) -> f64 + Sync),
-) -> Permutation {
-    let value = statistic(observed);
-    let larger = choices
-        .par_iter()
-        .filter(|choice| reaches(statistic(choice), value))
-        .count();
-    Permutation {
-        statistic: value,
-        p: larger as f64 / choices.len() as f64,
-        exchanges: choices.len(),
-        exact: true,
-    }
-}
-
-fn sampled(
-    observed: &[bool],
-    exchanges: usize,
-    statistic: &(impl Fn(&[bool]) -> f64 + Sync),
-    exchange: impl Fn(usize) -> Vec<bool> + Sync,
-) -> Permutation {
-    let value = statistic(observed);
-    let larger = (0..exchanges)
-        .into_par_iter()
-        .filter(|&index| reaches(statistic(&exchange(index)), value))
-        .count();
-    Permutation {
-        statistic: value,
-        p: (larger + 1) as f64 / (exchanges + 1) as f64,
-        exchanges,
-        exact: false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn difference(values: &[f64]) -> impl Fn(&[bool]) -> f64 + Sync {
+    fn difference(values: &[f64]) -> impl Fn(&[bool]) -> [f64; 1] + Sync {
         move |second| {
             let sum = |side: bool| -> f64 {
                 values
@@ -155,28 +173,40 @@ mod tests {
                     .map(|(v, _)| v)
                     .sum()
             };
-            sum(true) - sum(false)
+            [sum(true) - sum(false)]
         }
+    }
+
+    fn between(limit: usize, values: &[f64]) -> Permutation {
+        let half = values.len() / 2;
+        let exchange = Exchange::Between {
+            first: half,
+            second: half,
+        };
+        Exchanges { limit, seed: 1 }.test("t", exchange, difference(values))[0]
     }
 
     #[test]
     fn tiny_cases_are_exact() {
         // 6 over 3 = 20 exchanges; the observed one alone reaches 15 − 6.
-        let values = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
-        let result = two_sample(3, 3, 100, 0, "t", difference(&values));
+        let result = between(100, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
         assert_eq!(
             (result.p, result.exchanges, result.exact),
             (1.0 / 20.0, 20, true)
         );
         // Equal values: every exchange reaches it.
-        assert_eq!(two_sample(2, 2, 100, 0, "t", difference(&[1.0; 4])).p, 1.0);
-        // Pairs 1-2, 1-3, 1-4: of 8 exchanges one reaches 6.
-        let result = paired(3, 100, 0, "t", |swapped| {
+        assert_eq!(between(100, &[1.0; 4]).p, 1.0);
+        // Gains of 1, 2 and 3: of 8 exchanges one reaches 6.
+        let all = Exchanges {
+            limit: 100,
+            seed: 1,
+        };
+        let result = all.test("t", Exchange::Pairs(3), |swapped| {
             let gains = [1.0, 2.0, 3.0].iter().zip(swapped);
-            gains
+            [gains
                 .map(|(gain, swapped)| if *swapped { -gain } else { *gain })
-                .sum()
-        });
+                .sum::<f64>()]
+        })[0];
         assert_eq!(
             (result.p, result.exchanges, result.exact),
             (1.0 / 8.0, 8, true)
@@ -186,8 +216,7 @@ mod tests {
     #[test]
     fn sampling_comes_near_the_exact_value_and_is_seeded() {
         let values: Vec<f64> = (0..10).map(|i| f64::from((i * 7) % 10)).collect();
-        let exact = two_sample(5, 5, 1000, 0, "t", difference(&values));
-        let drawn = two_sample(5, 5, 251, 1, "t", difference(&values));
+        let (exact, drawn) = (between(1000, &values), between(251, &values));
         assert!(exact.exact && !drawn.exact);
         // Four standard errors of 251 draws.
         let error = (exact.p * (1.0 - exact.p) / 251.0).sqrt();
@@ -195,7 +224,7 @@ mod tests {
             (exact.p - drawn.p).abs() < 4.0 * error + 1.0 / 252.0,
             "{exact:?} {drawn:?}"
         );
-        assert_eq!(drawn, two_sample(5, 5, 251, 1, "t", difference(&values)));
+        assert_eq!(drawn, between(251, &values));
     }
 
     #[test]
