@@ -72,8 +72,10 @@ pub struct ClassChange {
     pub relative: ClassTest,
     /// Against each model's own accuracy.
     pub own: ClassTest,
-    /// Is the change larger than the control's, by exchanging models? `None` for the control itself.
+    /// Is the raw change larger than the control's, by exchanging models? `None` for the control itself.
     pub exceeds: Option<Permutation>,
+    /// The same for the relative change.
+    pub relative_exceeds: Option<Permutation>,
     /// What may be said.
     pub verdict: Verdict,
 }
@@ -141,7 +143,7 @@ pub(crate) fn analyse(
         };
         let few = populations[at].len().min(populations[0].len()) < MODELS_FOR_A_VERDICT;
         let (exceeds, count) = match at {
-            1 => (vec![None; grouping.groups.len()], None),
+            1 => (vec![[None; 2]; grouping.groups.len()], None),
             _ => comparison.exceeds(&format!("{} {level}", grouping.name)),
         };
         let intervals = comparison.intervals(
@@ -169,7 +171,8 @@ pub(crate) fn analyse(
                 raw,
                 relative,
                 own,
-                exceeds: exceeds[class],
+                exceeds: exceeds[class][0],
+                relative_exceeds: exceeds[class][1],
                 verdict: if few {
                     Verdict::TooFewModels
                 } else {
@@ -283,7 +286,7 @@ impl Comparison<'_> {
     ///
     /// With seeds of their own, models of this level and of the control are exchanged, and the statistic is how much further
     /// this level is from the dense one than the control is. With shared seeds the two models of a pair change places.
-    fn exceeds(&self, name: &str) -> (Vec<Option<Permutation>>, Option<Permutation>) {
+    fn exceeds(&self, name: &str) -> (Vec<[Option<Permutation>; 2]>, Option<Permutation>) {
         let classes = self.table.examples.len();
         let (exchange, partner) = match self.paired {
             true => (Exchange::Pairs(self.table.models()), self.dense),
@@ -293,7 +296,7 @@ impl Comparison<'_> {
             }
         };
         let tests = self.settings.permuting().test(name, exchange, |moved| {
-            let mut statistics = Vec::with_capacity(classes + 1);
+            let mut statistics = Vec::with_capacity(2 * classes + 1);
             let sides = recall::exchanged(partner, self.table, moved, self.paired);
             let means = sides.each_ref().map(Recalls::mean_accuracy);
             let fixed = self.dense.mean_accuracy();
@@ -301,15 +304,16 @@ impl Comparison<'_> {
             for class in 0..classes {
                 let [a, b] = sides.each_ref().map(|side| side.moments(class));
                 let dense = self.dense.moments(class);
-                let size =
-                    |side: welch::Moments, from: welch::Moments| (side.mean - from.mean).abs();
+                let alpha = self.settings.alpha;
+                // How far the means are apart: the recall's, and against the mean accuracy.
+                let apart = |by: f64, shift: f64| [by.abs(), (by - shift).abs()];
                 if self.paired {
-                    statistics.push(size(b, a));
-                    let shifts = [means[0], means[1]];
-                    impacted += recall::paired_impact(&sides, class, shifts, self.settings.alpha);
+                    statistics.extend(apart(b.mean - a.mean, means[1] - means[0]));
+                    impacted += recall::paired_impact(&sides, class, means, alpha);
                 } else {
-                    statistics.push(size(b, dense) - size(a, dense));
-                    let alpha = self.settings.alpha;
+                    let near = apart(a.mean - dense.mean, means[0] - fixed);
+                    let far = apart(b.mean - dense.mean, means[1] - fixed);
+                    statistics.extend([far[0] - near[0], far[1] - near[1]]);
                     impacted += recall::impact(dense, fixed, b, means[1], alpha)
                         - recall::impact(dense, fixed, a, means[0], alpha);
                 }
@@ -318,13 +322,10 @@ impl Comparison<'_> {
             statistics
         });
         let count = tests.last().copied();
-        let classes = tests[..classes].iter().zip(&self.table.examples);
-        (
-            classes
-                .map(|(test, &examples)| (examples > 0).then_some(*test))
-                .collect(),
-            count,
-        )
+        let (pairs, _) = tests.as_chunks::<2>();
+        let each = pairs.iter().zip(&self.table.examples);
+        let each = each.map(|(pair, &examples)| pair.map(|test| (examples > 0).then_some(test)));
+        (each.collect(), count)
     }
 
     fn intervals(

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::classes::ClassChange;
+use crate::statistics::Permutation;
 
 /// What may be said of a class at a level.
 ///
@@ -70,9 +71,9 @@ pub(super) fn of(change: &ClassChange, alpha: f64) -> Verdict {
         return Verdict::TooFewModels;
     }
     // The control has nothing to exceed: its verdict says what would be claimed without one.
-    let beyond = change.exceeds.is_none_or(|test| test.p <= alpha);
-    let raw = beyond && change.raw.significant(alpha);
-    let relative = beyond && change.relative.significant(alpha);
+    let beyond = |test: Option<Permutation>| test.is_none_or(|test| test.p <= alpha);
+    let raw = beyond(change.exceeds) && change.raw.significant(alpha);
+    let relative = beyond(change.relative_exceeds) && change.relative.significant(alpha);
     let (down, below) = (change.raw.change < 0.0, change.relative.change < 0.0);
     match (raw, relative) {
         (true, _) if !down => Verdict::Gained,
@@ -89,7 +90,7 @@ pub(super) fn of(change: &ClassChange, alpha: f64) -> Verdict {
 mod tests {
     use super::*;
     use crate::classes::ClassTest;
-    use crate::statistics::{Outcome, Permutation};
+    use crate::statistics::Outcome;
 
     fn change(raw: (f64, f64), relative: (f64, f64), exceeds: f64) -> ClassChange {
         let test = |(change, p): (f64, f64)| ClassTest {
@@ -109,6 +110,12 @@ mod tests {
             relative: test(relative),
             own: test(relative),
             exceeds: Some(Permutation {
+                statistic: 0.0,
+                p: exceeds,
+                exchanges: 1,
+                exact: true,
+            }),
+            relative_exceeds: Some(Permutation {
                 statistic: 0.0,
                 p: exceeds,
                 exchanges: 1,

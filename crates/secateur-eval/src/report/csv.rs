@@ -87,6 +87,7 @@ struct ClassRow<'a> {
     own_p: Option<f64>,
     own_adjusted_p: Option<f64>,
     beyond_control_p: Option<f64>,
+    relative_beyond_control_p: Option<f64>,
     outcome: &'static str,
     verdict: &'static str,
 }
@@ -130,6 +131,7 @@ fn class_row<'a>(grouping: &'a str, change: &'a ClassChange) -> ClassRow<'a> {
         own_p: change.own.outcome.p(),
         own_adjusted_p: change.own.adjusted,
         beyond_control_p: change.exceeds.map(|test| test.p),
+        relative_beyond_control_p: change.relative_exceeds.map(|test| test.p),
         outcome: match change.raw.outcome {
             Outcome::Tested { .. } => "tested",
             Outcome::Same => "same",
@@ -245,5 +247,38 @@ fn robustness(analysis: &Analysis) -> Result<Vec<u8>, EvalError> {
             excess_low: row.excess.map(|excess| excess.interval.low),
             excess_high: row.excess.map(|excess| excess.interval.high),
         }
+    }))
+}
+
+#[derive(Serialize)]
+struct StepRow<'a> {
+    method: &'a str,
+    sparsity: f64,
+    seeds: usize,
+    accuracy: f64,
+    accuracy_low: Option<f64>,
+    accuracy_high: Option<f64>,
+    deviation: Option<f64>,
+    parameters: f64,
+    multiply_adds: f64,
+    bytes: f64,
+    seconds: Option<f64>,
+    quality: f64,
+}
+
+pub(crate) fn tradeoff(curves: &crate::tradeoff::TradeOff) -> Result<Vec<u8>, EvalError> {
+    write(curves.steps.iter().map(|step| StepRow {
+        method: &step.method,
+        sparsity: step.sparsity,
+        seeds: step.seeds.len(),
+        accuracy: step.accuracy,
+        accuracy_low: step.interval.map(|interval| interval.low),
+        accuracy_high: step.interval.map(|interval| interval.high),
+        deviation: step.deviation,
+        parameters: step.costs.parameters,
+        multiply_adds: step.costs.multiply_adds,
+        bytes: step.costs.bytes,
+        seconds: step.costs.seconds,
+        quality: step.quality,
     }))
 }

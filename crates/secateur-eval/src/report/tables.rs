@@ -408,3 +408,42 @@ fn exchanges(analysis: &Analysis) -> String {
         None => String::new(),
     }
 }
+
+/// Methods and sparsities beside each other.
+pub(super) fn tradeoff(curves: &crate::tradeoff::TradeOff) -> Table {
+    let columns = [
+        "<method",
+        "sparsity %",
+        "seeds",
+        "accuracy %",
+        "sd",
+        "parameters",
+        "multiply-adds",
+        "bytes",
+        "ms",
+        "quality",
+    ];
+    let mut table = Table::new("Trade-off", &columns);
+    for step in &curves.steps {
+        let whole = |value: f64| count(value.round() as usize);
+        table.row([
+            step.method.clone(),
+            super::charts::label_percent(step.sparsity),
+            seeds(&step.seeds),
+            step.words(),
+            step.deviation.map_or("-".into(), percent),
+            whole(step.costs.parameters),
+            whole(step.costs.multiply_adds),
+            whole(step.costs.bytes),
+            step.costs
+                .seconds
+                .map_or("-".into(), |seconds| format!("{:.3}", 1e3 * seconds)),
+            format!("{:.3}", step.quality),
+        ]);
+    }
+    table.caption = format!(
+        "{} Quality of model: half the accuracy and half the share of parameters saved.",
+        super::charts::seeds(curves)
+    );
+    table
+}
