@@ -60,8 +60,9 @@ pub(crate) enum Marker {
 
 impl Marker {
     pub(crate) fn of(series: usize) -> Self {
-        use Marker::{Box, Cross, Diamond, Disk, Square, Triangle};
-        [Disk, Square, Triangle, Diamond, Cross, Box][series % 6]
+        // The ring is the dense models' and the cross the control's.
+        use Marker::{Box, Diamond, Disk, Square, Triangle};
+        [Disk, Square, Triangle, Diamond, Box][series % 5]
     }
 }
 
@@ -140,12 +141,12 @@ impl Picture {
     pub(crate) fn legend(&mut self, names: &[(String, Marker, Ink)], top: f64) -> f64 {
         let (mut x, mut y) = (14.0, top);
         for (name, marker, ink) in names {
-            let width = 26.0 + 7.0 * name.chars().count() as f64;
+            let width = 28.0 + 7.5 * name.chars().count() as f64;
             if x + width > f64::from(WIDTH) && x > 14.0 {
                 (x, y) = (14.0, y + 20.0);
             }
             self.mark((x, y), *marker, *ink);
-            self.text((x + 10.0, y), name, 13.0, Ink::Text, Anchor::Start);
+            self.text((x + 10.0, y), name, 14.0, Ink::Text, Anchor::Start);
             x += width;
         }
         y + 20.0

@@ -4,6 +4,7 @@
 //! where the modal prediction of a population of pruned models differs from that of the dense ones.
 //! Two populations of dense models differ too, on examples that are close calls: that is what the control shows.
 
+mod exchange;
 pub(crate) mod halves;
 pub(crate) mod modes;
 
@@ -12,10 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::population::{Design, Population};
 use crate::settings::Settings;
 use crate::statistics::Permutation;
-use crate::statistics::permutation::Exchange;
 use crate::test_set::TestSet;
-use halves::differ;
-use modes::{Poll, Votes};
+use modes::Votes;
 
 pub use halves::Halves;
 pub use modes::TieRule;
@@ -77,8 +76,10 @@ pub(crate) fn analyse(
         let paired = design == Design::Shared && at > 0;
         let after = votes.modes(settings.ties);
         let examples = list(set.labels(), dense, votes, &before, &after);
-        let exceeds =
-            (at > 0).then(|| exceeds(level, dense, &others[0], votes, &before, paired, settings));
+        let exceeds = match at {
+            0 => None,
+            _ => exchange::test(level, [dense, &others[0], votes], &before, paired, settings),
+        };
         PieAnalysis {
             level: level.into(),
             models,
@@ -117,70 +118,6 @@ fn list(
         _ => None,
     });
     pies.collect()
-}
-
-/// Are there more PIEs than in the control?
-///
-/// With seeds of their own, pruned models and control models are exchanged, and the statistic is the
-/// difference of their counts against the same dense models. With shared seeds the two models of a
-/// pair change places, and the statistic is the count.
-fn exceeds(
-    level: &str,
-    dense: &Votes,
-    control: &Votes,
-    compared: &Votes,
-    before: &[Option<u32>],
-    paired: bool,
-    settings: &Settings,
-) -> Permutation {
-    let models = compared.models;
-    let partner = if paired { dense } else { control };
-    // Where all agree, nothing depends on who is exchanged with whom.
-    let contested: Vec<(usize, &[u32], &[u32])> = (0..dense.examples())
-        .map(|example| (example, partner.row(example), compared.row(example)))
-        .filter(|(_, a, b)| a.iter().chain(*b).any(|vote| vote != &a[0]))
-        .filter(|&(example, ..)| paired || before[example].is_some())
-        .collect();
-    let exchange = match paired {
-        true => Exchange::Pairs(models),
-        false => Exchange::Between {
-            first: models,
-            second: models,
-        },
-    };
-    let name = format!("PIEs {level}");
-    let tests = settings.permuting().test(&name, exchange, |moved| {
-        let mut poll = Poll::new(dense.classes);
-        let mut count = [0_i64; 2];
-        // Which models play where, as places in the two rows joined.
-        let second: Vec<bool> = match paired {
-            true => moved
-                .iter()
-                .copied()
-                .chain(moved.iter().map(|swap| !swap))
-                .collect(),
-            false => moved.to_vec(),
-        };
-        for &(example, a, b) in &contested {
-            let mut of = |side: bool| {
-                let votes = a
-                    .iter()
-                    .chain(b)
-                    .zip(&second)
-                    .filter(move |(_, at)| **at == side);
-                poll.mode(votes.map(|(vote, _)| *vote), settings.ties)
-            };
-            let sides = [of(false), of(true)];
-            if paired {
-                count[1] += i64::from(differ(sides[0], sides[1]));
-            } else {
-                count[0] += i64::from(differ(before[example], sides[0]));
-                count[1] += i64::from(differ(before[example], sides[1]));
-            }
-        }
-        [(count[1] - count[0]) as f64]
-    });
-    tests[0]
 }
 
 #[cfg(test)]

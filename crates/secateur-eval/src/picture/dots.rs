@@ -34,7 +34,7 @@ pub(crate) fn dots(
         .max()
         .unwrap_or(0)
         .min(22);
-    let left = 20.0 + 7.0 * longest as f64;
+    let left = 22.0 + 7.6 * longest as f64;
     let right = f64::from(WIDTH) - 18.0;
     let names: Vec<_> = series
         .iter()
@@ -61,7 +61,7 @@ pub(crate) fn dots(
         picture.text(
             (x, bottom + 12.0),
             &label(tick),
-            12.0,
+            13.0,
             Ink::Faint,
             Anchor::Middle,
         );
@@ -70,7 +70,7 @@ pub(crate) fn dots(
     picture.text(
         (middle, bottom + 30.0),
         axis,
-        13.0,
+        14.0,
         Ink::Text,
         Anchor::Middle,
     );
@@ -87,7 +87,7 @@ pub(crate) fn dots(
         picture.text(
             (left - 10.0, middle),
             &shorten(row, 22),
-            13.0,
+            14.0,
             Ink::Text,
             Anchor::End,
         );

@@ -33,7 +33,7 @@ pub(crate) fn lines(name: &str, title: &str, axes: &Axes<'_>, curves: &[Curve]) 
         .iter()
         .map(|c| (c.name.clone(), c.marker, c.ink))
         .collect();
-    picture.text((8.0, 12.0), axes.up, 13.0, Ink::Text, Anchor::Start);
+    picture.text((8.0, 12.0), axes.up, 14.0, Ink::Text, Anchor::Start);
     let top = picture.legend(&names, 34.0) + 4.0;
     let (left, right, bottom) = (52.0, f64::from(WIDTH) - 18.0, top + 240.0);
     let points = || curves.iter().flat_map(|curve| &curve.points);
@@ -51,7 +51,7 @@ pub(crate) fn lines(name: &str, title: &str, axes: &Axes<'_>, curves: &[Curve]) 
         picture.text(
             (x.at(tick), bottom + 12.0),
             &label(tick),
-            12.0,
+            13.0,
             Ink::Faint,
             Anchor::Middle,
         );
@@ -61,7 +61,7 @@ pub(crate) fn lines(name: &str, title: &str, axes: &Axes<'_>, curves: &[Curve]) 
         picture.text(
             (left - 6.0, y.at(tick)),
             &label(tick),
-            12.0,
+            13.0,
             Ink::Faint,
             Anchor::End,
         );
@@ -70,7 +70,7 @@ pub(crate) fn lines(name: &str, title: &str, axes: &Axes<'_>, curves: &[Curve]) 
     picture.text(
         (middle, bottom + 30.0),
         axes.across,
-        13.0,
+        14.0,
         Ink::Text,
         Anchor::Middle,
     );

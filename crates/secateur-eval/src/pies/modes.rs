@@ -70,23 +70,19 @@ impl Votes {
 }
 
 /// Counts votes.
-pub(crate) struct Poll {
+struct Poll {
     counts: Vec<u32>,
 }
 
 impl Poll {
-    pub(crate) fn new(classes: usize) -> Self {
+    fn new(classes: usize) -> Self {
         Self {
             counts: vec![0; classes],
         }
     }
 
     /// The class with the most votes, `None` if nobody wins.
-    pub(crate) fn mode(
-        &mut self,
-        votes: impl Iterator<Item = u32> + Clone,
-        rule: TieRule,
-    ) -> Option<u32> {
+    fn mode(&mut self, votes: impl Iterator<Item = u32> + Clone, rule: TieRule) -> Option<u32> {
         let (mut best, mut most, mut tied) = (0, 0, false);
         for vote in votes.clone() {
             let count = &mut self.counts[vote as usize];

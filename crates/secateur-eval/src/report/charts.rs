@@ -220,9 +220,9 @@ fn bins(analysis: &Analysis, of: fn(&crate::calibration::Bin) -> Option<(f64, f6
     let last = analysis.calibration.len().saturating_sub(1);
     let mut shown = vec![0, 1, usize::midpoint(2, last), last];
     shown.dedup();
-    let curve = |at: usize| {
+    let curve = |(place, at): (usize, usize)| {
         let level = analysis.calibration.get(at)?;
-        let (marker, ink) = look(at);
+        let (marker, ink) = look(place);
         let points = level
             .bins
             .iter()
@@ -235,7 +235,7 @@ fn bins(analysis: &Analysis, of: fn(&crate::calibration::Bin) -> Option<(f64, f6
             points: points.collect(),
         })
     };
-    shown.into_iter().filter_map(curve).collect()
+    shown.into_iter().enumerate().filter_map(curve).collect()
 }
 
 fn confidence(analysis: &Analysis) -> Picture {
@@ -298,8 +298,9 @@ fn robustness(analysis: &Analysis) -> Picture {
     shown.dedup();
     let series: Vec<Series> = shown
         .into_iter()
-        .map(|at| {
-            let (marker, ink) = look(at);
+        .enumerate()
+        .map(|(place, at)| {
+            let (marker, ink) = look(place);
             let level = &analysis.levels[at].name;
             let values = names
                 .iter()

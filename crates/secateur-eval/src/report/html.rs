@@ -104,7 +104,14 @@ pub(super) fn page(analysis: &Analysis, parts: &Parts<'_>) -> Result<String, Eva
 fn list(html: &mut String, sentences: &[String]) {
     html.push_str("<ul>\n");
     for sentence in sentences {
-        html.push_str(&format!("<li>{}</li>\n", escape(sentence)));
+        // A level's name before its colon stands out.
+        let text = match sentence.split_once(" %: ") {
+            Some((level, rest)) => {
+                format!("<strong>{} %</strong>: {}", escape(level), escape(rest))
+            }
+            None => escape(sentence),
+        };
+        html.push_str(&format!("<li>{text}</li>\n"));
     }
     html.push_str("</ul>\n");
 }

@@ -155,6 +155,7 @@ fn classes(analysis: &Analysis, grouping: &GroupAnalysis, level: &str) -> Table 
         title,
         &[
             &format!("<{by}"),
+            "<verdict",
             "examples",
             "dense %",
             "change of recall (points)",
@@ -166,7 +167,6 @@ fn classes(analysis: &Analysis, grouping: &GroupAnalysis, level: &str) -> Table 
             "to own",
             "p  ",
             "beyond A/A: p",
-            "<verdict",
         ],
     );
     let control = analysis.levels.get(1).map(|level| level.name.as_str());
@@ -189,6 +189,7 @@ fn classes(analysis: &Analysis, grouping: &GroupAnalysis, level: &str) -> Table 
         let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".into());
         table.row([
             row.class.clone(),
+            format!("{} {}", row.verdict.sign(), row.verdict.words()),
             count(row.examples),
             if row.examples > 0 {
                 percent(row.dense)
@@ -207,7 +208,6 @@ fn classes(analysis: &Analysis, grouping: &GroupAnalysis, level: &str) -> Table 
             points(row.own.change),
             test(&row.own),
             exchange(row.exceeds),
-            format!("{} {}", row.verdict.sign(), row.verdict.words()),
         ]);
     }
     let few = match analysis.has_verdicts() {
