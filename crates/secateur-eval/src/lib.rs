@@ -1,4 +1,4 @@
-//! placeholder
+#![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
 pub mod analysis;

@@ -32,6 +32,10 @@ impl Kernel {
                 weights.push(weight / (sum * sum));
             }
         }
+        // What is below f32's precision costs time, as denormal numbers very much of it.
+        for weight in weights.iter_mut().filter(|weight| **weight < 1e-8) {
+            *weight = 0.0;
+        }
         let total: f32 = weights.iter().sum();
         weights.iter_mut().for_each(|weight| *weight /= total);
         Self {
