@@ -56,6 +56,11 @@ pub(crate) enum Marker {
     Diamond,
     Cross,
     Box,
+    /// A triangle that points down.
+    Down,
+    /// An empty triangle.
+    Open,
+    Dot,
 }
 
 impl Marker {

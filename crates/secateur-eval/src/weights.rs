@@ -224,7 +224,7 @@ impl Histogram {
                 value,
             });
         }
-        if !(low <= high) {
+        if low.is_nan() || high.is_nan() || low > high {
             return Err(EvalError::setting(
                 "low",
                 low,

@@ -12,12 +12,27 @@ pub(crate) struct Series {
     pub values: Vec<Option<Estimate>>,
 }
 
+/// A row: its name, and signs before it.
+pub(crate) struct Row {
+    pub name: String,
+    pub signs: Vec<Marker>,
+}
+
+impl Row {
+    pub(crate) fn plain(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            signs: Vec::new(),
+        }
+    }
+}
+
 /// Rows by name, an axis below, a line at zero where it is in sight.
 pub(crate) fn dots(
     name: &str,
     title: &str,
     axis: &str,
-    rows: &[String],
+    rows: &[Row],
     series: &[Series],
     with_zero: bool,
 ) -> Picture {
@@ -30,11 +45,13 @@ pub(crate) fn dots(
     };
     let longest = rows
         .iter()
-        .map(|row| row.chars().count())
+        .map(|row| row.name.chars().count())
         .max()
         .unwrap_or(0)
         .min(22);
-    let left = 22.0 + 7.6 * longest as f64;
+    // Signs are drawn, for hardly a font has them.
+    let signs = rows.iter().map(|row| row.signs.len()).max().unwrap_or(0);
+    let left = 22.0 + 7.6 * longest as f64 + 12.0 * signs as f64;
     let right = f64::from(WIDTH) - 18.0;
     let names: Vec<_> = series
         .iter()
@@ -86,11 +103,14 @@ pub(crate) fn dots(
         }
         picture.text(
             (left - 10.0, middle),
-            &shorten(row, 22),
+            &shorten(&row.name, 22),
             14.0,
             Ink::Text,
             Anchor::End,
         );
+        for (place, sign) in row.signs.iter().enumerate() {
+            picture.mark((12.0 + 12.0 * place as f64, middle), *sign, Ink::Text);
+        }
         for (place, series) in series.iter().enumerate() {
             let Some(value) = series.values.get(at).copied().flatten() else {
                 continue;

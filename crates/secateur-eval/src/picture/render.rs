@@ -125,6 +125,15 @@ impl Picture {
                             ],
                             thin,
                         )),
+                        Marker::Down => root.draw(&Polygon::new(
+                            vec![(x, y + r), (x + r, y - r), (x - r, y - r)],
+                            full,
+                        )),
+                        Marker::Open => root.draw(&PathElement::new(
+                            vec![(x, y - r), (x + r, y + r), (x - r, y + r), (x, y - r)],
+                            thin,
+                        )),
+                        Marker::Dot => root.draw(&Circle::new((x, y), r / 3, full)),
                         Marker::Triangle => root.draw(&Polygon::new(
                             vec![(x, y - r - 1), (x + r + 1, y + r), (x - r - 1, y + r)],
                             full,

@@ -45,12 +45,12 @@ impl Scale {
             .into_iter()
             .find(|&step| step >= rough * 0.999)
             .unwrap_or(10.0 * power);
-        let first = (self.low / step).ceil();
-        let last = (self.high / step).floor();
-        let count = (last - first).clamp(0.0, 50.0) as usize;
-        (0..=count)
+        // A tick at the very end counts, whatever rounding says.
+        let first = (self.low / step - 1e-9).ceil();
+        let last = (self.high / step + 1e-9).floor();
+        let count = (last - first).clamp(-1.0, 50.0) + 1.0;
+        (0..count as usize)
             .map(|at| (first + at as f64) * step)
-            .filter(|tick| (self.low..=self.high).contains(tick))
             .collect()
     }
 }

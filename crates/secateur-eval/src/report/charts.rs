@@ -1,8 +1,8 @@
 //! The pictures of a report.
 
 use crate::analysis::Analysis;
-use crate::classes::{ClassChange, GroupAnalysis};
-use crate::picture::dots::{Series, dots};
+use crate::classes::{ClassChange, GroupAnalysis, Verdict};
+use crate::picture::dots::{Row, Series, dots};
 use crate::picture::lines::{Axes, Curve, lines};
 use crate::picture::{Ink, Marker, Picture};
 use crate::report::tables::provenance;
@@ -87,7 +87,7 @@ fn accuracy(analysis: &Analysis) -> Picture {
         "accuracy",
         "Accuracy",
         "accuracy, %",
-        &names,
+        &plain(&names),
         &[series],
         false,
     )
@@ -100,11 +100,14 @@ fn classes(analysis: &Analysis, grouping: &GroupAnalysis, control: &str, level: 
     if all > ROWS {
         changes.drain(ROWS * 3 / 4..all - ROWS / 4);
     }
-    let names: Vec<String> = changes
+    let rows: Vec<Row> = changes
         .iter()
-        .map(|change| match analysis.has_verdicts() {
-            true => format!("{} {}", change.verdict.sign(), change.class),
-            false => change.class.clone(),
+        .map(|change| Row {
+            name: change.class.clone(),
+            signs: match analysis.has_verdicts() {
+                true => signs(change.verdict),
+                false => Vec::new(),
+            },
         })
         .collect();
     let baseline = of(grouping, control);
@@ -138,7 +141,7 @@ fn classes(analysis: &Analysis, grouping: &GroupAnalysis, control: &str, level: 
         &format!("{}-{}", file_name(&grouping.grouping), file_name(level)),
         &title,
         "change of recall, points",
-        &names,
+        &rows,
         &series,
         true,
     );
@@ -162,6 +165,22 @@ fn of<'a>(grouping: &'a GroupAnalysis, level: &str) -> Vec<&'a ClassChange> {
         .iter()
         .filter(|change| change.level == level)
         .collect()
+}
+
+fn plain(names: &[String]) -> Vec<Row> {
+    names.iter().map(|name| Row::plain(name)).collect()
+}
+
+/// A verdict's sign as it is drawn.
+fn signs(verdict: Verdict) -> Vec<Marker> {
+    let sign = verdict.sign().chars().filter_map(|sign| match sign {
+        '▼' => Some(Marker::Down),
+        '▲' => Some(Marker::Triangle),
+        '△' => Some(Marker::Open),
+        '·' => Some(Marker::Dot),
+        _ => None,
+    });
+    sign.collect()
 }
 
 /// A name of a file from words.
@@ -204,7 +223,7 @@ fn pies(analysis: &Analysis) -> Picture {
         "pies",
         "Examples seen differently",
         "examples",
-        &names,
+        &plain(&names),
         &series,
         true,
     );
@@ -319,7 +338,7 @@ fn robustness(analysis: &Analysis) -> Picture {
         "robustness",
         "What corrupted inputs cost",
         axis,
-        &names,
+        &plain(&names),
         &series,
         true,
     );

@@ -22,6 +22,8 @@ pub struct Table {
     pub columns: Vec<(String, Align)>,
     /// Rows of as many cells.
     pub rows: Vec<Vec<String>>,
+    /// Columns that are left out where there is little room, as on a terminal.
+    pub details: Vec<usize>,
 }
 
 impl Table {
@@ -36,6 +38,7 @@ impl Table {
             caption: String::new(),
             columns: columns.iter().map(column).collect(),
             rows: Vec::new(),
+            details: Vec::new(),
         }
     }
 
@@ -52,20 +55,32 @@ impl fmt::Display for Table {
             all.map(|text| text.chars().count()).max().unwrap_or(0)
         };
         let widths: Vec<usize> = (0..self.columns.len()).map(width).collect();
-        let line = |cells: &mut dyn Iterator<Item = &String>| {
-            let padded = cells.zip(&self.columns).zip(&widths);
-            let padded = padded.map(|((text, (_, align)), &width)| match align {
-                Align::Left => format!("{text:<width$}"),
-                Align::Right => format!("{text:>width$}"),
+        let shown: Vec<usize> = (0..widths.len())
+            .filter(|column| !self.details.contains(column))
+            .collect();
+        let line = |cells: &[&str]| {
+            let padded = shown.iter().map(|&column| {
+                let text = cells.get(column).copied().unwrap_or_default();
+                let width = widths[column];
+                match self.columns[column].1 {
+                    Align::Left => format!("{text:<width$}"),
+                    Align::Right => format!("{text:>width$}"),
+                }
             });
             padded.collect::<Vec<_>>().join("  ").trim_end().to_string()
         };
         writeln!(f, "{}", self.title)?;
-        let head = line(&mut self.columns.iter().map(|(name, _)| name));
-        let rule = "-".repeat(widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1));
-        writeln!(f, "{head}\n{rule}")?;
+        let names: Vec<&str> = self.columns.iter().map(|(name, _)| name.as_str()).collect();
+        let whole: usize = shown.iter().map(|&column| widths[column] + 2).sum();
+        writeln!(
+            f,
+            "{}\n{}",
+            line(&names),
+            "-".repeat(whole.saturating_sub(2))
+        )?;
         for row in &self.rows {
-            writeln!(f, "{}", line(&mut row.iter()))?;
+            let cells: Vec<&str> = row.iter().map(String::as_str).collect();
+            writeln!(f, "{}", line(&cells))?;
         }
         if !self.caption.is_empty() {
             wrap(&self.caption, 100)

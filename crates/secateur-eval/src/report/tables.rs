@@ -169,6 +169,8 @@ fn classes(analysis: &Analysis, grouping: &GroupAnalysis, level: &str) -> Table 
             "beyond A/A: p",
         ],
     );
+    // Number of examples and the measure against each model's own accuracy.
+    table.details = vec![2, 10, 11];
     let control = analysis.levels.get(1).map(|level| level.name.as_str());
     let mut rows: Vec<_> = grouping
         .changes
