@@ -1,0 +1,6 @@
+//! Whole studies on synthetic populations.
+
+mod folder;
+mod inputs;
+mod synthetic;
+mod verdicts;
