@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use secateur::eval::EvalError;
 use secateur::graph::GraphError;
 use secateur::prelude::PruneError;
 use secateur::sparse::SparseError;
@@ -106,6 +107,10 @@ pub enum ExampleError {
     /// Channels could not be taken out.
     #[error(transparent)]
     Structure(#[from] StructureError),
+
+    /// Models could not be compared.
+    #[error(transparent)]
+    Eval(#[from] EvalError),
 
     /// Burn's `Learner` ended on an error of its own.
     #[error("Burn stopped the training: {0}; mend that, then resume from the last checkpoint")]

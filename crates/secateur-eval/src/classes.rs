@@ -268,7 +268,7 @@ impl Comparison<'_> {
                 (_, false) => welch::welch(before, after)?,
                 (_, true) => welch::paired(before, after)?,
             };
-            Ok(ClassTest {
+            Ok::<_, EvalError>(ClassTest {
                 change,
                 outcome,
                 adjusted: None,

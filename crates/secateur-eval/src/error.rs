@@ -217,6 +217,11 @@ pub enum EvalError {
         /// Why not.
         what: String,
     },
+
+    /// A model could not be pruned.
+    #[cfg(feature = "burn")]
+    #[error(transparent)]
+    Prune(#[from] secateur_core::error::PruneError),
 }
 
 impl EvalError {

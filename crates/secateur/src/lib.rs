@@ -15,6 +15,8 @@ pub use secateur_core::{
     pattern, penalty, pruner, random, rank, reduction, regrowth, schedule, scorer, selector,
     signal, state_dict, target, torch, treatment, units, view, weights,
 };
+#[cfg(feature = "eval")]
+pub use secateur_eval as eval;
 #[cfg(feature = "graph")]
 pub use secateur_graph as graph;
 pub use secateur_methods as methods;

@@ -27,12 +27,18 @@ pub enum Cost {
     /// Predicted milliseconds of the batch that was captured, with one thread on the kernels of
     /// this project: those of `CostModel::of_this_machine()`, or of a table. Products are cut into
     /// vectors, so that a channel fewer need not be faster.
-    Milliseconds(CostModel),
+    Milliseconds(Arc<CostModel>),
     /// Anything else that a graph with its shapes tells, by name.
     Custom(&'static str, Arc<dyn Fn(&Graph) -> f64 + Send + Sync>),
 }
 
 impl Cost {
+    /// Predicted milliseconds by a cost model.
+    #[must_use]
+    pub fn milliseconds(model: CostModel) -> Self {
+        Self::Milliseconds(Arc::new(model))
+    }
+
     /// What a graph costs.
     #[must_use]
     pub fn of(&self, graph: &Graph) -> f64 {

@@ -128,7 +128,7 @@ fn a_budget_of_predicted_milliseconds_is_met() {
     let net = Net::new(&Device::flex());
     let coupling = coupling(&net);
     // A table, so that the choice is the same on every machine.
-    let cost = Cost::Milliseconds(CostModel::table(Isa::Avx2));
+    let cost = Cost::milliseconds(CostModel::table(Isa::Avx2));
     let before = cost.of(coupling.graph());
     assert!(before > 0.0);
     let plan = ChannelPruning::within(Budget::share(cost.clone(), 0.6))

@@ -1,0 +1,4 @@
+//! What pruning costs, asked of models of Burn.
+
+mod answers;
+mod sensitivity;
