@@ -167,6 +167,16 @@ fn of<'a>(grouping: &'a GroupAnalysis, level: &str) -> Vec<&'a ClassChange> {
         .collect()
 }
 
+/// Which of so many levels are drawn together: dense, control, the middle one and the last. More hide
+/// each other.
+fn shown(levels: usize) -> Vec<usize> {
+    let last = levels.saturating_sub(1);
+    let mut shown = vec![0, 1, usize::midpoint(2, last), last];
+    shown.dedup();
+    shown.retain(|&at| at < levels);
+    shown
+}
+
 fn plain(names: &[String]) -> Vec<Row> {
     names.iter().map(|name| Row::plain(name)).collect()
 }
@@ -235,10 +245,7 @@ fn pies(analysis: &Analysis) -> Picture {
 }
 
 fn bins(analysis: &Analysis, of: fn(&crate::calibration::Bin) -> Option<(f64, f64)>) -> Vec<Curve> {
-    // The ends and the middle: more curves than that hide each other.
-    let last = analysis.calibration.len().saturating_sub(1);
-    let mut shown = vec![0, 1, usize::midpoint(2, last), last];
-    shown.dedup();
+    let shown = shown(analysis.calibration.len());
     let curve = |(place, at): (usize, usize)| {
         let level = analysis.calibration.get(at)?;
         let (marker, ink) = look(place);
@@ -312,9 +319,7 @@ fn robustness(analysis: &Analysis) -> Picture {
         let mean = rows().find(|row| row.severity.is_none());
         mean.or_else(|| rows().next()).map(|row| percent(row.drop))
     };
-    let last = analysis.levels.len() - 1;
-    let mut shown = vec![0, 1, usize::midpoint(2, last), last];
-    shown.dedup();
+    let shown = shown(analysis.levels.len());
     let series: Vec<Series> = shown
         .into_iter()
         .enumerate()
