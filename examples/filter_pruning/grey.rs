@@ -173,7 +173,7 @@ impl<M: Classifier + Prunable, O: Origin> Subject for Grey<M, O> {
         Student::<M, O>::fresh(seed).model().clone()
     }
 
-    fn from_scratch(&self, net: M, seed: u64, times: f64) -> Result<Option<M>> {
+    fn retrained(&self, net: M, seed: u64, times: f64) -> Result<Option<M>> {
         let mut recipe = self.recipe.clone();
         recipe.epochs = (recipe.epochs as f64 * times).round() as usize;
         let student = fit(Self::student(net), &self.data.train, &recipe, seed, NoHook)?;

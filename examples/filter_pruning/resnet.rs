@@ -127,7 +127,7 @@ impl Subject for Pretrained {
         ResNet::cifar(20, &Device::flex().autodiff())
     }
 
-    fn from_scratch(&self, _net: ResNet, _seed: u64, _times: f64) -> Result<Option<ResNet>> {
+    fn retrained(&self, _net: ResNet, _seed: u64, _times: f64) -> Result<Option<ResNet>> {
         // The pretrained net had 200 epochs.
         Ok(None)
     }

@@ -44,7 +44,7 @@ pub(crate) fn one_seed<S: Subject>(
         let fresh = subject.fresh(seed + 1_000);
         let (fresh, _) = plan.apply(&fresh, example.clone(), S::forward)?;
         for (way, times) in [(Way::ScratchE, 1.0), (Way::ScratchB, times)] {
-            if let Some(trained) = subject.from_scratch(fresh.clone(), seed, times)? {
+            if let Some(trained) = subject.retrained(fresh.clone(), seed, times)? {
                 table.add(seed, row(subject, way, &fresh, &trained)?);
             }
         }

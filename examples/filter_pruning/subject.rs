@@ -45,7 +45,7 @@ pub(crate) trait Subject {
 
     /// `net` trained as the net of full size was, for `times` as many epochs; `None` where that is
     /// not to be had.
-    fn from_scratch(&self, net: Self::Net, seed: u64, times: f64) -> Result<Option<Self::Net>>;
+    fn retrained(&self, net: Self::Net, seed: u64, times: f64) -> Result<Option<Self::Net>>;
 
     /// Gradients of a few batches.
     fn gradients(&self, net: &Self::Net, seed: u64) -> Result<Vec<GradientsParams>>;

@@ -17,7 +17,7 @@ mod worker;
 
 use std::process::ExitCode;
 
-use secateur::eval::{Job, Jobs, Level, ResultsFolder, Study};
+use secateur::eval::{Job, Jobs, Level, Report, ResultsFolder, Study};
 use secateur_examples::data::{Data, DatasetName, Origin, official, starter};
 use secateur_examples::{ExampleError, Result};
 
@@ -82,7 +82,10 @@ fn with<O: Origin>(args: &Args, data: &Data<O>, epochs: usize) -> Result<()> {
     let analysis = Study::of(&folder)?.run()?;
     println!("{analysis}");
     let report = args.out.join("report");
-    analysis.write(&report)?;
+    let images = worker::images(&data.test)?;
+    Report::new(&analysis)
+        .with_images(&images)?
+        .write(&report)?;
     println!(
         "LeNet-300-100, gradual magnitude pruning, {epochs} epochs. The report lies in {}.",
         report.display()

@@ -66,7 +66,7 @@ pub(crate) fn work<O: Origin>(
         };
         let mut result = ModelResult::new(job.level.clone(), job.seed, answers(&clean)?);
         for (corruption, severity, pixels) in &corrupted {
-            let name = corruption.to_string();
+            let name = corruption.name();
             result = result.with_corrupted(name, *severity, &answers(pixels)?)?;
         }
         folder.write(&result)?;

@@ -17,9 +17,10 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use secateur::eval::report::Page;
 use secateur::eval::{Cost, Point, TradeOff};
 use secateur_examples::data::{Data, Starter, starter};
-use secateur_examples::nets::SmallConv;
+use secateur_examples::nets::{Classifier, SmallConv};
 use secateur_examples::training::{NoHook, Recipe, Student, fit};
 use secateur_examples::{ExampleError, Result};
 
@@ -62,21 +63,35 @@ fn run() -> Result<()> {
         });
     }
     let curves = TradeOff::new(data.name.as_str(), &Method::Random.to_string(), &points)?;
-    println!("{curves}");
+    let subtitle = format!(
+        "{} on {}, {}",
+        SmallConv::NAME,
+        data.name,
+        seeds(args.seeds)
+    );
+    let mut page = Page::new("Accuracy against cost", subtitle);
     for cost in [Cost::Parameters, Cost::MultiplyAdds, Cost::Seconds] {
         let front = curves.pareto(cost).into_iter();
         let front: Vec<String> = front
             .map(|step| format!("{} {:.0} %", step.method, 100.0 * step.sparsity))
             .collect();
-        println!("nothing beats, by {}: {}", cost.name(), front.join(", "));
+        let front = front.join(", ");
+        page = page.with_sentence(format!("By {}, nothing beats {front}.", cost.name()));
     }
-    curves.write(&args.out)?;
-    println!(
-        "\nCurves, tables and numbers lie in {}.",
-        args.out.display()
-    );
-    println!("Starter set, not comparable with published figures.");
+    let page = page
+        .with_sentence("Starter set, not comparable with published figures.")
+        .with_tradeoff(&curves)?;
+    println!("{page}");
+    page.write(&args.out)?;
+    println!("Curves, tables and numbers lie in {}.", args.out.display());
     Ok(())
+}
+
+fn seeds(count: u64) -> String {
+    match count {
+        1 => "one seed".into(),
+        _ => format!("{count} seeds"),
+    }
 }
 
 /// A net that went through a method.

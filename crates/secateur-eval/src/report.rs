@@ -12,6 +12,7 @@ mod charts;
 pub(crate) mod csv;
 mod html;
 pub(crate) mod number;
+mod page;
 mod sheet;
 pub(crate) mod summary;
 mod table;
@@ -30,6 +31,7 @@ use crate::picture::Picture;
 use crate::tradeoff::TradeOff;
 use crate::weights::Histogram;
 
+pub use page::Page;
 pub use table::{Align, Table};
 
 /// An analysis with what can be shown beside it.

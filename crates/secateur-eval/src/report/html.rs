@@ -20,15 +20,7 @@ pub(super) struct Parts<'a> {
 }
 
 pub(super) fn page(analysis: &Analysis, parts: &Parts<'_>) -> Result<String, EvalError> {
-    let title = escape(&tables::headline(analysis));
-    let mut html = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n\
-         <style>\n{}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n<p class=\"faint\">{}</p>\n",
-        include_str!("style.css"),
-        escape(&tables::provenance(analysis)),
-    );
+    let mut html = head(&tables::headline(analysis), &tables::provenance(analysis));
     html.push_str("<section class=\"short\"><strong>In short</strong>\n");
     list(&mut html, &summary::of(analysis));
     html.push_str(
@@ -97,11 +89,26 @@ pub(super) fn page(analysis: &Analysis, parts: &Parts<'_>) -> Result<String, Eva
     }
     html.push_str("<h2>What else has to be said</h2>\n");
     list(&mut html, &analysis.notes);
-    html.push_str("</main>\n</body>\n</html>\n");
+    html.push_str(TAIL);
     Ok(html)
 }
 
-fn list(html: &mut String, sentences: &[String]) {
+pub(super) const TAIL: &str = "</main>\n</body>\n</html>\n";
+
+/// A page up to its headline and the line below.
+pub(super) fn head(title: &str, subtitle: &str) -> String {
+    let (title, subtitle) = (escape(title), escape(subtitle));
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n\
+         <style>\n{}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n\
+         <p class=\"faint\">{subtitle}</p>\n",
+        include_str!("style.css"),
+    )
+}
+
+pub(super) fn list(html: &mut String, sentences: &[String]) {
     html.push_str("<ul>\n");
     for sentence in sentences {
         // A level's name before its colon stands out.
@@ -116,7 +123,7 @@ fn list(html: &mut String, sentences: &[String]) {
     html.push_str("</ul>\n");
 }
 
-fn section(
+pub(super) fn section(
     html: &mut String,
     title: &str,
     pictures: &[&Picture],

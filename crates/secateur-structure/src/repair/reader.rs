@@ -343,7 +343,7 @@ mod tests {
             in_axis: 1,
             ..linear
         };
-        let data = data.reshape([1, 2, 3]);
+        let data = TensorData::new(data.iter::<f32>().collect::<Vec<_>>(), [1, 2, 3]);
         let (view, values) = conv.view_of(&data);
         assert_eq!(
             (view, &values[..]),
