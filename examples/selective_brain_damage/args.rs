@@ -18,7 +18,7 @@ and pruned to 50, 90, 95, 98 and 99 %.
                      /usr/share/datasets); without it the starter set of this package is taken
   --starter          take the starter set in any case
   --out DIR          where models' answers, report, pictures and tables go
-                     (default: selective_brain_damage)
+                     (default: target/selective_brain_damage)
   --processes N      processes at a time, one thread each (default: 2)
   --report           only the report, of the models that are there
   --smoke            two models of three levels, few images: only to see that it runs
@@ -57,7 +57,7 @@ impl Default for Args {
             severities: vec![3],
             data: None,
             starter: false,
-            out: "selective_brain_damage".into(),
+            out: "target/selective_brain_damage".into(),
             processes: 2,
             report: false,
             smoke: false,

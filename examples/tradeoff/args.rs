@@ -12,7 +12,7 @@ the starter set.
 
   --seeds N          starting weights (default: 3)
   --sparsities LIST  in percent, with commas (default: 50,75,90,95,98)
-  --out DIR          where curves, tables and numbers go (default: tradeoff)
+  --out DIR          where curves, tables and numbers go (default: target/tradeoff)
   --smoke            one seed, one sparsity, few images: only to see that it runs
   --help             this text
 ";
@@ -32,7 +32,7 @@ pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Option<Ar
     let mut args = Args {
         seeds: 3,
         sparsities: vec![0.5, 0.75, 0.9, 0.95, 0.98],
-        out: "tradeoff".into(),
+        out: "target/tradeoff".into(),
         smoke: false,
     };
     while let Some(word) = words.next() {

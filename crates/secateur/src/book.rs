@@ -48,3 +48,8 @@ pages! {
     smaller = "docs/src/guide/smaller.md"
     repair = "docs/src/methods/repair.md"
 }
+
+#[cfg(feature = "eval")]
+pages! {
+    how_much = "docs/src/guide/how_much.md"
+}
