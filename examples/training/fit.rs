@@ -49,8 +49,7 @@ pub fn distil<M: Classifier, T: Classifier, O: Origin>(
 ) -> Result<Student<M, O>> {
     let teacher = teacher.model().valid();
     fit_by(student, samples, recipe, seed, NoHook, |logits, batch| {
-        let images = batch.images.to_device(&Device::flex());
-        let soft = teacher.forward(images);
+        let soft = teacher.forward(batch.images.inner());
         Ok(distillation.loss(logits, soft, batch.labels)?)
     })
 }

@@ -8,7 +8,7 @@ use burn_capture::{CaptureBackend, TensorId};
 /// Implemented for float, int and bool tensors, `Option`, `Vec`, arrays and tuples of them. A
 /// struct of tensors implements it by passing each call on to its fields in one order.
 pub trait GraphTensors: Sized {
-    /// All tensors on `device`.
+    /// All tensors on `device`, without gradients.
     #[must_use]
     fn to_device(self, device: &Device) -> Self;
 
@@ -22,6 +22,13 @@ pub trait GraphTensors: Sized {
     /// looks at values. Integers stay among those that are there, for they may be indices.
     #[must_use]
     fn varied(self) -> Self;
+
+    /// All tensors as training has them, on devices with gradients. An implementation without this
+    /// method leaves them as they are.
+    #[must_use]
+    fn with_autodiff(self) -> Self {
+        self
+    }
 
     /// With `more` further entries in the first dimension of each tensor, copies of those that are
     /// there: what tells which sizes follow the size of the batch.
@@ -51,7 +58,8 @@ macro_rules! of_tensor {
     ($kind:ty) => {
         impl<const D: usize> GraphTensors for Tensor<D, $kind> {
             fn to_device(self, device: &Device) -> Self {
-                Tensor::to_device(self, device)
+                // Burn panics where a tensor with gradients is moved to a capture device.
+                Tensor::to_device(self.inner(), device)
             }
 
             fn ids(&self, visit: &mut dyn FnMut(Result<TensorId, String>)) {
@@ -72,6 +80,10 @@ macro_rules! of_tensor {
                 let dtype: DType = self.dtype();
                 let data = varied_data(self.into_data());
                 Tensor::from_data(data, (&device, dtype))
+            }
+
+            fn with_autodiff(self) -> Self {
+                Tensor::from_inner(self)
             }
 
             fn extended(self, more: usize) -> Self {
@@ -107,6 +119,10 @@ impl<T: GraphTensors> GraphTensors for Option<T> {
         self.map(T::varied)
     }
 
+    fn with_autodiff(self) -> Self {
+        self.map(T::with_autodiff)
+    }
+
     fn extended(self, more: usize) -> Self {
         self.map(|tensors| tensors.extended(more))
     }
@@ -129,6 +145,10 @@ impl<T: GraphTensors> GraphTensors for Vec<T> {
 
     fn varied(self) -> Self {
         self.into_iter().map(T::varied).collect()
+    }
+
+    fn with_autodiff(self) -> Self {
+        self.into_iter().map(T::with_autodiff).collect()
     }
 
     fn extended(self, more: usize) -> Self {
@@ -155,6 +175,10 @@ impl<T: GraphTensors, const N: usize> GraphTensors for [T; N] {
         self.map(T::varied)
     }
 
+    fn with_autodiff(self) -> Self {
+        self.map(T::with_autodiff)
+    }
+
     fn extended(self, more: usize) -> Self {
         self.map(|tensors| tensors.extended(more))
     }
@@ -177,6 +201,10 @@ macro_rules! of_tuple {
 
             fn varied(self) -> Self {
                 ($(self.$at.varied(),)+)
+            }
+
+            fn with_autodiff(self) -> Self {
+                ($(self.$at.with_autodiff(),)+)
             }
 
             fn extended(self, more: usize) -> Self {

@@ -98,7 +98,7 @@ impl Distillation {
             .mean()
             .neg();
 
-        let teacher = teacher.to_device(&device).detach().div_scalar(temperature);
+        let teacher = teacher.inner().to_device(&device).div_scalar(temperature);
         let (wanted, log_wanted) = (softmax(teacher.clone(), 1), log_softmax(teacher, 1));
         let log_given = log_softmax(student.div_scalar(temperature), 1);
         let divergence = (wanted * (log_wanted - log_given)).sum_dim(1).mean();

@@ -63,6 +63,9 @@ fn sums(graph: &Graph) -> Vec<ResidualSum> {
             continue;
         }
         for (start, branch) in [(a, b), (b, a)] {
+            if graph.parameter(start).is_some() {
+                continue;
+            }
             let operations = between(graph, start, branch, add);
             let parameters = used_by(graph, &operations);
             if !parameters.is_empty() {

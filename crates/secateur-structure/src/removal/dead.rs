@@ -29,7 +29,8 @@ impl Dead {
             let dims = filters.zero.entry(member.path.clone()).or_default();
             dims.insert(member.dim, Vec::new());
         }
-        model.visit(&mut filters);
+        // Burn visits what a mask acts on, and not what it leaves.
+        model.clone().materialize().visit(&mut filters);
 
         let mut places = BTreeMap::new();
         for group in groups().filter(|group| group.producers().next().is_some()) {

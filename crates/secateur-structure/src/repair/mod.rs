@@ -4,7 +4,7 @@
 //!
 //! | what | by |
 //! | --- | --- |
-//! | new running statistics of batch norms | [`recalibrate`] |
+//! | new running statistics of batch norms | [`recalibrate()`] |
 //! | new weights of the layers that lost inputs | [`Reconstruction`] |
 //! | channels that LASSO or ThiNet would take, as a plan | [`ReadInputs`] |
 //! | neurons taken over by others, then removed by a plan | [`merge_outputs`], [`fold_outputs`] |

@@ -70,18 +70,9 @@ where
     I: GraphTensors,
 {
     let mut done = Recalibrated::default();
-    // `valid` gives statistics of its own, `train` the flags of training; the device has to be one of
-    // training, too.
-    let mut copy = model.valid().train();
+    // `valid` gives statistics of its own, `train` the flags and tensors of training.
+    let mut copy = model.valid().train().no_grad();
     let device = copy.devices().into_iter().next();
-    let device = device.map(|device| match device.is_autodiff() {
-        true => device,
-        false => device.autodiff(),
-    });
-    if let Some(device) = &device {
-        copy = copy.to_device(device);
-    }
-    copy = copy.no_grad();
     for (path, layer) in layers_mut(&mut copy).iter() {
         if let LayerMut::BatchNorm(norm) = layer {
             let norms = match norm.training.is_enabled() {
@@ -114,7 +105,8 @@ where
             Some(device) => batch.to_device(device),
             None => batch,
         };
-        forward(&copy, batch);
+        // A move leaves it to a tensor whether it has gradients.
+        forward(&copy, batch.with_autodiff());
     }
     if done.batches == 0 {
         return Err(RepairError::NoBatches {

@@ -387,7 +387,7 @@ fn one_vector_of_all_parameters_is_cut_too() {
     use secateur::structure::optimizer::ALL;
 
     let device = Device::flex().autodiff();
-    let net = Linears::new(&[[[0.5, 0.0], [0.1, 0.2]]; 3]).to_device(&device);
+    let net = Linears::new(&[[[0.5, 0.0], [0.1, 0.2]]; 3]).train();
     let x = Tensor::<2>::from_data([[1.0, 1.0], [-1.0, 0.5]], &device);
     let closure = |net: Linears| {
         let loss = net.forward(x.clone()).powi_scalar(2).mean();
@@ -395,7 +395,7 @@ fn one_vector_of_all_parameters_is_cut_too() {
         (value, GradientsParams::from_grads(loss.backward(), &net))
     };
     let mut optimizer = LBFGSConfig::new().with_max_iter(2).init();
-    let (net, before) = optimizer.step(0.1, net.train(), closure);
+    let (net, before) = optimizer.step(0.1, net, closure);
     let blocks = Blocks::of_model(&net, x.clone(), Linears::forward).unwrap();
     let applied = blocks.remove(&net, &["layers.1"], x.clone(), Linears::forward);
     let (smaller, certificate) = applied.unwrap();
