@@ -343,7 +343,7 @@ mod tests {
             in_axis: 1,
             ..linear
         };
-        let data = TensorData::new(data.iter::<f32>().collect::<Vec<_>>(), [1, 2, 3]);
+        let data = TensorData::new(vec![1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0], [1, 2, 3]);
         let (view, values) = conv.view_of(&data);
         assert_eq!(
             (view, &values[..]),
