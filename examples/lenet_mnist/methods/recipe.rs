@@ -8,7 +8,7 @@ use crate::job::{Job, Net};
 pub(crate) fn from_scratch(job: &Job) -> Recipe {
     match job.net {
         Net::LeNet300 => Recipe::from_scratch(job.epochs),
-        // The recipe is for LeNet-300-100; these rates are ours, set without a search. In five
+        // The recipe is for LeNet-300-100; these rates are ours, set after a few trials. In five
         // epochs a net that is pruned until 75 % of the steps has to learn until then.
         Net::LeNet5 => Recipe::from_scratch(job.epochs)
             .with_learning_rate(0.05)
