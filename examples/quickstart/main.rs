@@ -8,6 +8,7 @@ mod curve;
 mod outcome;
 mod paired_test;
 mod pruning;
+mod report;
 mod screen;
 
 use std::panic::resume_unwind;
@@ -75,9 +76,12 @@ fn run() -> Result<Screen> {
     let dense_file = dense.student.save(folder, "dense")?;
     let pruned_file = pruning::save(&pruned.student, folder)?;
     let (engine_file, speed) = compiled::compile(&pruned.student, data, folder)?;
+    let outcomes = [dense, pruned, random];
+    let page = report::write(&outcomes, data, folder)?;
     Screen::new(
-        [dense, pruned, random],
+        outcomes,
         [dense_file, pruned_file, engine_file],
+        page,
         speed,
         start.elapsed(),
     )

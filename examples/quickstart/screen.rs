@@ -19,6 +19,8 @@ pub(crate) struct Screen {
     outcomes: [Outcome; 3],
     /// The dense net, the pruned one, and the pruned one compiled.
     files: [(PathBuf, u64); 3],
+    /// The same as a page.
+    page: PathBuf,
     speed: Speed,
     took: Duration,
 }
@@ -27,6 +29,7 @@ impl Screen {
     pub(crate) fn new(
         outcomes: [Outcome; 3],
         files: [PathBuf; 3],
+        page: PathBuf,
         speed: Speed,
         took: Duration,
     ) -> Result<Self> {
@@ -37,6 +40,7 @@ impl Screen {
         Ok(Self {
             outcomes,
             files: [dense?, pruned?, engine?],
+            page,
             speed,
             took,
         })
@@ -75,6 +79,7 @@ impl fmt::Display for Screen {
             f,
             "\nNext\n  \
              cargo run --release --example lenet_mnist -- --help   methods of the literature, full MNIST\n  \
+             cargo run --release --example selective_brain_damage  who pays for it: classes, images\n  \
              cargo run --release --example custom_scorer           a rule of your own for what goes\n  \
              cargo run --release --example sparse_inference        what the engine does, layer by layer\n\
              \n({:.0} seconds)",
@@ -129,6 +134,7 @@ impl Screen {
             engine.display(),
             share(*compiled)
         )?;
+        writeln!(f, "  report               {}", self.page.display())?;
         let Speed {
             burn,
             engine: compiled,

@@ -27,8 +27,9 @@ pub struct Table {
 }
 
 impl Table {
-    /// An empty table; a column's name that begins with `<` stands to the left.
-    pub(crate) fn new(title: impl Into<String>, columns: &[&str]) -> Self {
+    /// An empty table; a column whose name begins with `<` has its text on the left.
+    #[must_use]
+    pub fn new(title: impl Into<String>, columns: &[&str]) -> Self {
         let column = |name: &&str| match name.strip_prefix('<') {
             Some(name) => (name.to_string(), Align::Left),
             None => ((*name).to_string(), Align::Right),
@@ -42,7 +43,8 @@ impl Table {
         }
     }
 
-    pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
+    /// Adds a row. Cells that no column is for are kept in the row and not shown.
+    pub fn row<const N: usize>(&mut self, cells: [String; N]) {
         self.rows.push(cells.into());
     }
 }
