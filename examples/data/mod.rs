@@ -3,8 +3,6 @@
 
 mod batches;
 mod cifar;
-#[cfg(feature = "download")]
-mod download;
 pub mod folders;
 mod idx;
 mod official;

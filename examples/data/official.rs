@@ -61,18 +61,12 @@ impl FromStr for DatasetName {
 /// `SECATEUR_DATA`, `../shared/data`, and Debian's `/usr/share/datasets`. Each may hold the four
 /// files itself or in a folder `mnist` or `fashion-mnist`.
 ///
-/// With the feature `download`, MNIST found nowhere is fetched by Burn's `MnistDataset`.
-///
 /// # Errors
 ///
 /// [`ExampleError::NoData`] if no folder has it, or [`ExampleError::Idx`] if a file is damaged.
 pub fn official(name: DatasetName, dir: Option<&Path>) -> Result<Data<Official>> {
     let roots = roots(dir);
     let Some(folder) = find(name, &roots) else {
-        #[cfg(feature = "download")]
-        if name == DatasetName::Mnist && dir.is_none() {
-            return super::download::mnist();
-        }
         return Err(ExampleError::NoData {
             dataset: name.to_string(),
             tried: roots,
@@ -130,8 +124,8 @@ impl DatasetName {
 fn remedy(name: DatasetName) -> &'static str {
     match name {
         DatasetName::Mnist => {
-            "pass --data DIR or set SECATEUR_DATA to the folder that holds `mnist`, or build with \
-             `--features secateur-examples/download` and let Burn fetch it"
+            "pass --data DIR or set SECATEUR_DATA to the folder that holds `mnist`; its four files \
+             are at https://storage.googleapis.com/cvdf-datasets/mnist/ and may stay gzipped"
         }
         DatasetName::FashionMnist => {
             "pass --data DIR or set SECATEUR_DATA to the folder that holds `fashion-mnist`, or \
