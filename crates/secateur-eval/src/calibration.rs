@@ -76,8 +76,9 @@ pub struct CalibrationAnalysis {
     pub k: usize,
     /// Share of examples whose true class is among the first k.
     pub top: Estimate,
-    /// Share of examples on which one of its models and one dense model say the same, over all pairs of them
-    /// (for the dense level, of two different ones). The interval resamples this level's models.
+    /// Share of examples on which one of its models and one dense model say the same, over all
+    /// pairs of them (for the dense level, of two different ones). The interval resamples this
+    /// level's models.
     pub agreement: Estimate,
     /// Means over the models, bin by bin.
     pub bins: Vec<Bin>,

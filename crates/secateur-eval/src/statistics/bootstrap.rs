@@ -136,6 +136,7 @@ fn resampled_mean(stream: &mut Stream, values: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Sample;
 
     const RESAMPLING: Resampling = Resampling {
         replicates: 2000,
