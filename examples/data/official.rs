@@ -89,6 +89,11 @@ pub fn official(name: DatasetName, dir: Option<&Path>) -> Result<Data<Official>>
     })
 }
 
+/// The names of Fashion-MNIST's classes.
+pub const FASHION_CLASSES: [&str; 10] = [
+    "T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Boot",
+];
+
 const IMAGES: &str = "images-idx3-ubyte";
 const LABELS: &str = "labels-idx1-ubyte";
 

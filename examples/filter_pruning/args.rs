@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use secateur_examples::{ExampleError, Result};
+use secateur_examples::Result;
+use secateur_examples::command_line::Words;
 
 pub(crate) const HELP: &str = "\
 Nets with filters taken out for real, half of their multiply-adds left.
@@ -64,39 +65,28 @@ pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Option<Args>>
         distil: false,
         smoke: false,
     };
-    let mut words = words;
-    while let Some(word) = words.next() {
-        let mut value = || {
-            let value = words.next();
-            value.ok_or_else(|| usage(&format!("{word} wants a value")))
-        };
-        match word.as_str() {
+    let mut words = Words::new(words);
+    while let Some(option) = words.option() {
+        match option.as_str() {
             "--help" => return Ok(None),
             "--smoke" => args.smoke = true,
             "--distil" => args.distil = true,
-            "--data" => args.data = Some(value()?.into()),
-            "--seeds" => {
-                let seeds = value()?.parse().ok().filter(|seeds| *seeds > 0);
-                args.seeds = seeds.ok_or_else(|| usage("--seeds wants a number from 1 on"))?;
-            }
+            "--data" => args.data = Some(words.value()?.into()),
+            "--seeds" => args.seeds = words.number(1)?,
             "--net" => {
-                let name = value()?;
+                let name = words.value()?;
                 let net = Net::ALL.into_iter().find(|net| net.name() == name);
                 let known = Net::ALL.map(Net::name).join(", ");
-                let unknown = || usage(&format!("there is no net `{name}`, only {known}"));
-                args.net = Some(net.ok_or_else(unknown)?);
+                let wants = || words.wants(&format!("one of {known}, not `{name}`"));
+                args.net = Some(net.ok_or_else(wants)?);
             }
-            other => return Err(usage(&format!("there is no `{other}`"))),
+            _ => return Err(words.unknown()),
         }
     }
     if args.smoke {
         args.seeds = 1;
     }
     Ok(Some(args))
-}
-
-fn usage(why: &str) -> ExampleError {
-    ExampleError::Usage(format!("{why}\n\n{HELP}"))
 }
 
 #[cfg(test)]

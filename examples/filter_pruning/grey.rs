@@ -2,22 +2,20 @@
 
 use std::path::Path;
 
-use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::GradientsParams;
 use burn::prelude::*;
-use burn::tensor::TensorData;
 use secateur::layers::Prunable;
 use secateur::methods::{Distillation, ScalePenalty};
 use secateur::prelude::*;
 use secateur::sparse::SparseEngine;
 use secateur_examples::Result;
 use secateur_examples::data::{
-    Data, DatasetName, Official, Origin, Starter, batches, official, starter,
+    Data, DatasetName, Official, Origin, Starter, official, pattern, starter,
 };
 use secateur_examples::nets::{Classifier, NormedMlp, SmallConv, SmallVgg};
 use secateur_examples::random::Generator;
 use secateur_examples::speed::Speed;
-use secateur_examples::training::{Hook, NoHook, Recipe, Student, distil, fit};
+use secateur_examples::training::{Hook, NoHook, Recipe, Student, distil, fit, gradients};
 
 use crate::subject::{Subject, TIMED};
 
@@ -98,13 +96,6 @@ impl<M: Classifier + Prunable, O: Origin> Grey<M, O> {
     fn student(net: M) -> Student<M, O> {
         Student::new(net).fork()
     }
-
-    fn images(&self, count: usize) -> Tensor<3> {
-        let pixels: Vec<f32> = (0..count * 784)
-            .map(|at| (at * 7 % 255) as f32 / 255.0)
-            .collect();
-        Tensor::from_data(TensorData::new(pixels, [count, 28, 28]), &Device::flex())
-    }
 }
 
 impl<M: Classifier + Prunable, O: Origin> Subject for Grey<M, O> {
@@ -126,7 +117,7 @@ impl<M: Classifier + Prunable, O: Origin> Subject for Grey<M, O> {
     }
 
     fn example(&self, count: usize) -> Tensor<3> {
-        self.images(count)
+        pattern(count, [28, 28], &Device::flex())
     }
 
     fn dense(&self, seed: u64, lambda: Option<f64>) -> Result<M> {
@@ -181,19 +172,12 @@ impl<M: Classifier + Prunable, O: Origin> Subject for Grey<M, O> {
     }
 
     fn gradients(&self, net: &M, seed: u64) -> Result<Vec<GradientsParams>> {
-        let device = Device::flex().autodiff();
-        let loss = CrossEntropyLossConfig::new().init(&device);
-        let mut order = Generator::new(seed, "taylor batches");
         // Norms in training move their running statistics: those of a fork, which is given up.
         let probe = Self::student(net.clone());
-        let probe = probe.model();
-        let all = batches(self.data.train.len(), self.recipe.batch, &mut order);
-        let gradients = all.into_iter().take(OBSERVED).map(|indices| {
-            let batch = self.data.train.batch(&indices, &device);
-            let value = loss.forward(probe.forward(batch.images), batch.labels);
-            GradientsParams::from_grads(value.backward(), probe)
-        });
-        Ok(gradients.collect())
+        let mut order = Generator::new(seed, "taylor batches");
+        let size = [OBSERVED, self.recipe.batch];
+        let train = &self.data.train;
+        Ok(gradients(probe.model(), train, size, &mut order))
     }
 
     fn right(&self, net: &M) -> f64 {
@@ -201,7 +185,7 @@ impl<M: Classifier + Prunable, O: Origin> Subject for Grey<M, O> {
     }
 
     fn speed(&self, net: &M) -> Result<Speed> {
-        let (net, images) = (net.valid(), self.images(TIMED));
+        let (net, images) = (net.valid(), self.example(TIMED));
         let engine = SparseEngine::compile(&net, images.clone(), M::forward)?;
         Ok(Speed::measure(&net, &engine, &images)?)
     }

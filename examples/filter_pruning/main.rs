@@ -25,6 +25,7 @@ mod table;
 
 use std::process::ExitCode;
 
+use secateur_examples::command_line;
 use secateur_examples::{ExampleError, Result};
 
 use args::{Args, Net};
@@ -35,13 +36,7 @@ use subject::Subject;
 use table::Table;
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    command_line::exit(run())
 }
 
 fn run() -> Result<()> {

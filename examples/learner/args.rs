@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use secateur_examples::command_line::Words;
 use secateur_examples::{ExampleError, Result};
 
 pub(crate) const HELP: &str = "\
@@ -76,20 +77,16 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Command> 
         dir: "target/learner".into(),
         smoke: false,
     };
-    let mut words = words.into_iter();
-    while let Some(option) = words.next() {
+    let mut words = Words::new(words);
+    while let Some(option) = words.option() {
         match option.as_str() {
             "--help" | "-h" => return Ok(Command::Help),
             "--smoke" => args.smoke = true,
-            "--epochs" => epochs = Some(epoch(&option, words.next())?),
-            "--stop-after" => args.stop_after = Some(epoch(&option, words.next())?),
-            "--resume" => args.resume = Some(epoch(&option, words.next())?),
-            "--dir" => args.dir = value(&option, words.next())?.into(),
-            _ => {
-                return Err(ExampleError::Usage(format!(
-                    "there is no option `{option}`"
-                )));
-            }
+            "--epochs" => epochs = Some(words.number(1)?),
+            "--stop-after" => args.stop_after = Some(words.number(1)?),
+            "--resume" => args.resume = Some(words.number(1)?),
+            "--dir" => args.dir = words.value()?.into(),
+            _ => return Err(words.unknown()),
         }
     }
     args.epochs = epochs.unwrap_or(if args.smoke { 2 } else { args.epochs });
@@ -112,20 +109,6 @@ fn check(args: Args) -> Result<Args> {
         return Ok(args);
     };
     Err(ExampleError::Usage(wrong))
-}
-
-fn value(option: &str, word: Option<String>) -> Result<String> {
-    word.ok_or_else(|| ExampleError::Usage(format!("`{option}` wants a value")))
-}
-
-fn epoch(option: &str, word: Option<String>) -> Result<usize> {
-    let word = value(option, word)?;
-    let number = word.parse().ok().filter(|&number: &usize| number > 0);
-    number.ok_or_else(|| {
-        ExampleError::Usage(format!(
-            "`{option}` wants a whole number from 1, not `{word}`"
-        ))
-    })
 }
 
 #[cfg(test)]

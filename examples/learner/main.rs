@@ -29,20 +29,12 @@ mod sparsity;
 use std::process::ExitCode;
 
 use secateur_examples::Result;
+use secateur_examples::command_line;
 
 use args::Command;
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(text) => {
-            println!("{text}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    command_line::exit(run().map(|text| println!("{text}")))
 }
 
 fn run() -> Result<String> {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use secateur_examples::command_line::Words;
 use secateur_examples::data::DatasetName;
 use secateur_examples::{ExampleError, Result};
 
@@ -80,47 +81,42 @@ pub(crate) enum Command {
 pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Command> {
     let mut args = Args::default();
     let mut child_seed = None;
-    let mut words = words.into_iter();
-    while let Some(option) = words.next() {
-        if option == "--help" || option == "-h" {
-            return Ok(Command::Help);
-        }
-        if option == "--fresh" {
-            args.fresh = true;
-            continue;
-        }
-        if option == "--smoke" {
-            args = Args {
-                datasets: vec![DatasetName::Mnist],
-                nets: vec![Net::LeNet300],
-                seeds: 1,
-                epochs: Some(1),
-                smoke: true,
-                ..args
-            };
-            continue;
-        }
-        let value = words
-            .next()
-            .ok_or_else(|| ExampleError::Usage(format!("`{option}` wants a value")))?;
+    let mut words = Words::new(words);
+    while let Some(option) = words.option() {
         match option.as_str() {
-            "--data" => args.data = Some(value.into()),
-            "--json" => args.json = Some(value.into()),
-            "--dataset" if value == "both" => args.datasets = Args::default().datasets,
-            "--dataset" => args.datasets = vec![value.parse()?],
-            "--net" if value == "both" => args.nets = Args::default().nets,
-            "--net" => args.nets = vec![value.parse()?],
-            "--only" => args.methods = methods(&value)?,
-            "--seeds" => args.seeds = at_least_one(&option, &value)?,
-            "--epochs" => args.epochs = Some(at_least_one(&option, &value)?),
-            "--processes" => args.processes = at_least_one(&option, &value)?,
-            // Not in the help: how the parent speaks to its children.
-            "--child-seed" => child_seed = Some(at_least_one(&option, &value)?),
-            _ => {
-                return Err(ExampleError::Usage(format!(
-                    "there is no option `{option}`"
-                )));
+            "--help" | "-h" => return Ok(Command::Help),
+            "--fresh" => args.fresh = true,
+            "--smoke" => {
+                args = Args {
+                    datasets: vec![DatasetName::Mnist],
+                    nets: vec![Net::LeNet300],
+                    seeds: 1,
+                    epochs: Some(1),
+                    smoke: true,
+                    ..args
+                }
             }
+            "--data" => args.data = Some(words.value()?.into()),
+            "--json" => args.json = Some(words.value()?.into()),
+            "--dataset" => {
+                args.datasets = match words.value()?.as_str() {
+                    "both" => Args::default().datasets,
+                    name => vec![name.parse()?],
+                }
+            }
+            "--net" => {
+                args.nets = match words.value()?.as_str() {
+                    "both" => Args::default().nets,
+                    name => vec![name.parse()?],
+                }
+            }
+            "--only" => args.methods = methods(&words.value()?)?,
+            "--seeds" => args.seeds = words.number(1)?,
+            "--epochs" => args.epochs = Some(words.number(1)?),
+            "--processes" => args.processes = words.number(1)?,
+            // Not in the help: how the parent speaks to its children.
+            "--child-seed" => child_seed = Some(words.number(1)?),
+            _ => return Err(words.unknown()),
         }
     }
     if args.fresh && args.json.is_none() {
@@ -178,15 +174,6 @@ fn methods(names: &str) -> Result<Vec<Method>> {
     methods.sort_unstable();
     methods.dedup();
     Ok(methods)
-}
-
-fn at_least_one<T: FromStr + Default + PartialEq>(option: &str, value: &str) -> Result<T> {
-    let number = value.parse().ok().filter(|number| *number != T::default());
-    number.ok_or_else(|| {
-        ExampleError::Usage(format!(
-            "`{option}` wants a whole number from 1, not `{value}`"
-        ))
-    })
 }
 
 #[cfg(test)]

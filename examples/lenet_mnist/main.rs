@@ -15,17 +15,12 @@ mod table;
 use std::process::ExitCode;
 
 use args::{Args, Command, HELP};
+use secateur_examples::command_line;
 use secateur_examples::data::official;
 use secateur_examples::{ExampleError, Result};
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    command_line::exit(run())
 }
 
 fn run() -> Result<()> {

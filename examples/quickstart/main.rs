@@ -19,6 +19,7 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::ThreadPoolBuilder;
 use secateur_examples::Result;
+use secateur_examples::command_line;
 use secateur_examples::data::starter;
 use secateur_examples::nets::SmallConv;
 use secateur_examples::training::{Recipe, Student};
@@ -34,16 +35,7 @@ const SPARSITY: f64 = 0.9;
 const SEED: u64 = 1;
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(screen) => {
-            print!("{screen}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    command_line::exit(run().map(|screen| print!("{screen}")))
 }
 
 fn run() -> Result<Screen> {

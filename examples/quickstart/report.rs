@@ -6,7 +6,7 @@ use secateur::eval::report::{Page, Table};
 use secateur::eval::weights::{Histogram, LayerCount, layer_table};
 use secateur::weights::Weights;
 use secateur_examples::Result;
-use secateur_examples::data::{Data, Starter};
+use secateur_examples::data::{Data, FASHION_CLASSES, Starter};
 
 use crate::SEED;
 use crate::outcome::Outcome;
@@ -96,7 +96,7 @@ fn by_class(outcomes: [&Outcome; 3], data: &Data<Starter>) -> Table {
         };
         let [dense, pruned, random] = outcomes.map(right);
         table.row([
-            CLASSES[usize::from(class)].into(),
+            FASHION_CLASSES[usize::from(class)].into(),
             members().count().to_string(),
             dense,
             pruned,
@@ -106,10 +106,6 @@ fn by_class(outcomes: [&Outcome; 3], data: &Data<Starter>) -> Table {
     table.caption = "One net of each kind: differences of a few points are chance.".into();
     table
 }
-
-const CLASSES: [&str; 10] = [
-    "T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Boot",
-];
 
 /// All weights of layers.
 fn weights(outcome: &Outcome) -> Vec<f32> {

@@ -8,16 +8,11 @@ use std::time::Instant;
 use burn::prelude::*;
 use secateur::sparse::SparseEngine;
 use secateur_examples::Result;
+use secateur_examples::command_line;
 use secateur_examples::data::starter;
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    command_line::exit(run())
 }
 
 fn run() -> Result<()> {

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use secateur_examples::{ExampleError, Result};
+use secateur_examples::Result;
+use secateur_examples::command_line::Words;
 
 pub(crate) const HELP: &str = "\
 Who pays for pruning: populations of LeNet-300-100 on Fashion-MNIST, dense, dense again as a control,
@@ -68,53 +69,35 @@ impl Default for Args {
 }
 
 /// Reads the command line; `None` where help is asked for.
-pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Option<Args>> {
+pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Option<Args>> {
     let mut args = Args::default();
-    while let Some(word) = words.next() {
-        let mut value = || {
-            let value = words.next();
-            value.ok_or_else(|| usage(&format!("{word} wants a value")))
-        };
-        match word.as_str() {
+    let mut words = Words::new(words);
+    while let Some(option) = words.option() {
+        match option.as_str() {
             "--help" => return Ok(None),
             "--starter" => args.starter = true,
             "--report" => args.report = true,
             "--smoke" => args.smoke = true,
             "--worker" => args.worker = true,
-            "--data" => args.data = Some(value()?.into()),
-            "--out" => args.out = value()?.into(),
-            "--models" => args.models = number(&word, &value()?, 2)?,
-            "--epochs" => args.epochs = Some(number(&word, &value()?, 1)?),
-            "--processes" => args.processes = number(&word, &value()?, 1)?,
-            "--sparsities" => {
-                let percents = list::<f64>(&word, &value()?)?;
-                if percents
-                    .iter()
-                    .any(|percent| !(*percent > 0.0 && *percent < 100.0))
-                {
-                    return Err(usage("--sparsities wants percents between 0 and 100"));
-                }
-                args.sparsities = percents.iter().map(|percent| percent / 100.0).collect();
-            }
+            "--data" => args.data = Some(words.value()?.into()),
+            "--out" => args.out = words.value()?.into(),
+            "--models" => args.models = words.number(2)?,
+            "--epochs" => args.epochs = Some(words.number(1)?),
+            "--processes" => args.processes = words.number(1)?,
+            "--sparsities" => args.sparsities = words.percents()?,
             "--severities" => {
-                args.severities = list(&word, &value()?)?;
-                if args
-                    .severities
-                    .iter()
-                    .any(|severity| !(1..=5).contains(severity))
-                {
-                    return Err(usage("--severities wants numbers from 1 to 5"));
-                }
+                let fits = |severity: &u8| (1..=5).contains(severity);
+                args.severities = words.list("numbers from 1 to 5", fits)?;
             }
             "--share" => {
-                let text = value()?;
+                let text = words.value()?;
                 let parts = text.split_once('/');
                 let parts = parts.and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
                 args.share = parts
                     .filter(|(i, n)| i < n)
-                    .ok_or_else(|| usage("--share wants I/N with I below N, such as 0/2"))?;
+                    .ok_or_else(|| words.wants("I/N with I below N, such as 0/2"))?;
             }
-            other => return Err(usage(&format!("there is no `{other}`"))),
+            _ => return Err(words.unknown()),
         }
     }
     if args.smoke {
@@ -159,25 +142,6 @@ pub(crate) fn worker_words(args: &Args, index: usize) -> Vec<String> {
     // Last, for it sets some of the others.
     words.extend(args.smoke.then(|| "--smoke".into()));
     words
-}
-
-fn number(word: &str, text: &str, least: usize) -> Result<usize> {
-    let number = text.parse().ok().filter(|number| *number >= least);
-    number.ok_or_else(|| {
-        usage(&format!(
-            "{word} wants a number from {least} on, not `{text}`"
-        ))
-    })
-}
-
-fn list<T: std::str::FromStr>(word: &str, text: &str) -> Result<Vec<T>> {
-    let parts = text.split(',').map(|part| part.trim().parse().ok());
-    let parts: Option<Vec<T>> = parts.collect();
-    parts.ok_or_else(|| usage(&format!("{word} wants numbers with commas, not `{text}`")))
-}
-
-fn usage(why: &str) -> ExampleError {
-    ExampleError::Usage(format!("{why}\n\n{HELP}"))
 }
 
 #[cfg(test)]

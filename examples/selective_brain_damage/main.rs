@@ -18,19 +18,14 @@ mod worker;
 use std::process::ExitCode;
 
 use secateur::eval::{Job, Jobs, Level, Report, ResultsFolder, Study};
+use secateur_examples::command_line;
 use secateur_examples::data::{Data, DatasetName, Origin, official, starter};
 use secateur_examples::{ExampleError, Result};
 
 use args::Args;
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    command_line::exit(run())
 }
 
 fn run() -> Result<()> {

@@ -37,7 +37,10 @@ pub(crate) fn train(args: &Args, jobs: &Jobs, folder: &ResultsFolder) -> Result<
         workers.push(start(args, index)?);
     }
     let outcome = follow(&mut workers, || {
-        let left = folder.missing(jobs)?.len();
+        let left = jobs
+            .iter()
+            .filter(|job| !folder.file_of(&job.level, job.seed).exists())
+            .count();
         bar.set_position((open - left.min(open)) as u64);
         Ok(())
     });
@@ -89,6 +92,6 @@ fn follow(workers: &mut [Child], mut look: impl FnMut() -> Result<()>) -> Result
         if running == 0 {
             return Ok(());
         }
-        sleep(Duration::from_millis(500));
+        sleep(Duration::from_secs(1));
     }
 }

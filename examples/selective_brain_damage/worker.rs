@@ -7,7 +7,7 @@ use secateur::eval::{
 use secateur::methods::agp;
 use secateur::schedule::Window;
 use secateur_examples::Result;
-use secateur_examples::data::{Data, Origin, Samples};
+use secateur_examples::data::{Data, FASHION_CLASSES, Origin, Samples};
 use secateur_examples::nets::{Classifier, LeNet300};
 use secateur_examples::training::{NoHook, Pruning, Recipe, Student, fit};
 
@@ -16,15 +16,10 @@ const EVERY: usize = 50;
 /// Images of one forward pass.
 const AT_ONCE: usize = 1_000;
 
-/// Names of Fashion-MNIST's classes.
-pub(crate) const CLASSES: [&str; 10] = [
-    "T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Boot",
-];
-
 /// The test images as the evaluation wants them.
 pub(crate) fn test_set<O: Origin>(data: &Data<O>) -> Result<TestSet> {
     let labels = data.test.labels().iter().map(|&label| u32::from(label));
-    let set = TestSet::new(data.name.as_str(), CLASSES, labels)?;
+    let set = TestSet::new(data.name.as_str(), FASHION_CLASSES, labels)?;
     Ok(set.with_inputs(images(&data.test)?.data()))
 }
 

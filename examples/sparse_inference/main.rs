@@ -10,6 +10,7 @@ use burn::module::Module;
 use burn::prelude::*;
 use secateur::prelude::*;
 use secateur::sparse::SparseEngine;
+use secateur_examples::command_line;
 use secateur_examples::data::{Data, Starter, starter};
 use secateur_examples::nets::{Classifier, SmallConv};
 use secateur_examples::speed::Speed;
@@ -21,13 +22,7 @@ const PRUNED: &str = "target/quickstart/pruned-starter.sparse";
 const FOLDER: &str = "target/sparse_inference";
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    command_line::exit(run())
 }
 
 fn run() -> Result<()> {

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use secateur_examples::{ExampleError, Result};
+use secateur_examples::Result;
+use secateur_examples::command_line::Words;
 
 pub(crate) const HELP: &str = "\
 Accuracy against cost for magnitude, random, SNIP, Taylor and L1 filters on the quickstart's net and
@@ -28,36 +29,22 @@ pub(crate) struct Args {
 }
 
 /// Reads the command line; `None` where help is asked for.
-pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Option<Args>> {
+pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Option<Args>> {
     let mut args = Args {
         seeds: 3,
         sparsities: vec![0.5, 0.75, 0.9, 0.95, 0.98],
         out: "target/tradeoff".into(),
         smoke: false,
     };
-    while let Some(word) = words.next() {
-        let mut value = || {
-            let value = words.next();
-            value.ok_or_else(|| usage(&format!("{word} wants a value")))
-        };
-        match word.as_str() {
+    let mut words = Words::new(words);
+    while let Some(option) = words.option() {
+        match option.as_str() {
             "--help" => return Ok(None),
-            "--out" => args.out = value()?.into(),
-            "--seeds" => {
-                let seeds = value()?.parse().ok().filter(|seeds| *seeds > 0);
-                args.seeds = seeds.ok_or_else(|| usage("--seeds wants a number from 1 on"))?;
-            }
-            "--sparsities" => {
-                let text = value()?;
-                let parts = text.split(',').map(|part| part.trim().parse().ok());
-                let percents: Option<Vec<f64>> = parts.collect();
-                let percents = percents.filter(|all| all.iter().all(|p| *p > 0.0 && *p < 100.0));
-                let percents = percents
-                    .ok_or_else(|| usage("--sparsities wants percents between 0 and 100"))?;
-                args.sparsities = percents.iter().map(|percent| percent / 100.0).collect();
-            }
+            "--out" => args.out = words.value()?.into(),
+            "--seeds" => args.seeds = words.number(1)?,
+            "--sparsities" => args.sparsities = words.percents()?,
             "--smoke" => args.smoke = true,
-            other => return Err(usage(&format!("there is no `{other}`"))),
+            _ => return Err(words.unknown()),
         }
     }
     if args.smoke {
@@ -65,10 +52,6 @@ pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Option<Ar
         args.sparsities = vec![0.9];
     }
     Ok(Some(args))
-}
-
-fn usage(why: &str) -> ExampleError {
-    ExampleError::Usage(format!("{why}\n\n{HELP}"))
 }
 
 #[cfg(test)]

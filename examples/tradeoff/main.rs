@@ -19,6 +19,7 @@ use std::sync::Mutex;
 use indicatif::{ProgressBar, ProgressStyle};
 use secateur::eval::report::Page;
 use secateur::eval::{Cost, Point, TradeOff};
+use secateur_examples::command_line;
 use secateur_examples::data::{Data, Starter, starter};
 use secateur_examples::nets::{Classifier, SmallConv};
 use secateur_examples::training::{NoHook, Recipe, Student, fit};
@@ -28,13 +29,7 @@ use args::Args;
 use method::Method;
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    command_line::exit(run())
 }
 
 fn run() -> Result<()> {

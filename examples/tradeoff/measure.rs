@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use burn::prelude::*;
-use burn::tensor::TensorData;
 use secateur::eval::Costs;
 use secateur::graph::{Counts, ModelGraph};
 use secateur::sparse::SparseEngine;
+use secateur_examples::data::pattern;
 use secateur_examples::nets::{Classifier, SmallConv};
 use secateur_examples::speed::Speed;
 use secateur_examples::{ExampleError, Result};
@@ -17,12 +17,7 @@ const TIMED: usize = 16;
 /// Of one image, compiled; the bytes are those of the compiled file, which is left at `file`.
 pub(crate) fn costs(net: &SmallConv, file: &Path) -> Result<Costs> {
     let net = net.valid();
-    let images = |count: usize| -> Tensor<3> {
-        let pixels: Vec<f32> = (0..count * 784)
-            .map(|at| (at * 7 % 255) as f32 / 255.0)
-            .collect();
-        Tensor::from_data(TensorData::new(pixels, [count, 28, 28]), &Device::flex())
-    };
+    let images = |count| pattern(count, [28, 28], &Device::flex());
     let captured = ModelGraph::capture(&net, images(1), SmallConv::forward)?;
     let counts = Counts::of(captured.graph());
     let timed = images(TIMED);

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use burn::nn::loss::CrossEntropyLossConfig;
-use burn::optim::GradientsParams;
 use burn::prelude::*;
 use burn::tensor::Distribution;
 use secateur::allocation::Global;
@@ -14,10 +12,10 @@ use secateur::structure::choice::{Budget, ChannelPruning, Cost};
 use secateur::structure::coupling::Coupling;
 use secateur::structure::importance::{Importance, Normalisation};
 use secateur_examples::Result;
-use secateur_examples::data::{Data, Starter, batches};
+use secateur_examples::data::{Data, Starter};
 use secateur_examples::nets::{Classifier, SmallConv};
 use secateur_examples::random::Generator;
-use secateur_examples::training::{NoHook, Pruning, Recipe, Student, fit};
+use secateur_examples::training::{NoHook, Pruning, Recipe, Student, fit, gradients};
 
 /// Batches whose gradients Taylor sees; SNIP sees one.
 const OBSERVED: usize = 10;
@@ -74,8 +72,9 @@ impl Method {
             Self::Snip => 1,
             _ => 0,
         };
-        for gradients in gradients(&student, data, seen, seed) {
-            pruner.observe(student.model(), &gradients)?;
+        let mut order = Generator::new(seed, "observed batches");
+        for seen in gradients(student.model(), &data.train, [seen, 100], &mut order) {
+            pruner.observe(student.model(), &seen)?;
         }
         pruner.prune(student.model_mut(), 0)?;
         let mut pruning = Pruning::after_start(pruner);
@@ -121,23 +120,4 @@ fn without_filters(
         seed,
         NoHook,
     )
-}
-
-/// Gradients of a few batches.
-fn gradients(
-    student: &Student<SmallConv, Starter>,
-    data: &Data<Starter>,
-    count: usize,
-    seed: u64,
-) -> Vec<GradientsParams> {
-    let device = Device::flex().autodiff();
-    let loss = CrossEntropyLossConfig::new().init(&device);
-    let mut order = Generator::new(seed, "observed batches");
-    let all = batches(data.train.len(), 100, &mut order);
-    let gradients = all.into_iter().take(count).map(|indices| {
-        let batch = data.train.batch(&indices, &device);
-        let value = loss.forward(student.model().forward(batch.images), batch.labels);
-        GradientsParams::from_grads(value.backward(), student.model())
-    });
-    gradients.collect()
 }

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use secateur_examples::{ExampleError, Result};
+use secateur_examples::Result;
+use secateur_examples::command_line::Words;
 
 use crate::method::Method;
 
@@ -53,8 +54,8 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Command> 
         sparsities: [50, 60, 70, 80, 90].map(|s| f64::from(s) / 100.0).to_vec(),
         smoke: false,
     };
-    let mut words = words.into_iter();
-    while let Some(option) = words.next() {
+    let mut words = Words::new(words);
+    while let Some(option) = words.option() {
         match option.as_str() {
             "--help" | "-h" => return Ok(Command::Help),
             "--smoke" => {
@@ -66,51 +67,19 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Command> 
                     ..args
                 }
             }
-            "--data" => args.data = Some(value(&option, words.next())?.into()),
-            "--depth" => args.depth = number(&option, words.next())?,
-            "--images" => args.images = number(&option, words.next())?,
-            "--calibration" => args.calibration = number(&option, words.next())?,
+            "--data" => args.data = Some(words.value()?.into()),
+            "--depth" => args.depth = words.number(1)?,
+            "--images" => args.images = words.number(1)?,
+            "--calibration" => args.calibration = words.number(1)?,
             "--only" => {
-                let names = value(&option, words.next())?;
+                let names = words.value()?;
                 args.methods = names.split(',').map(str::parse).collect::<Result<_>>()?;
             }
-            "--sparsity" => args.sparsities = percents(&option, words.next())?,
-            _ => {
-                return Err(ExampleError::Usage(format!(
-                    "there is no option `{option}`"
-                )));
-            }
+            "--sparsity" => args.sparsities = words.percents()?,
+            _ => return Err(words.unknown()),
         }
     }
     Ok(Command::Compare(args))
-}
-
-fn value(option: &str, word: Option<String>) -> Result<String> {
-    word.ok_or_else(|| ExampleError::Usage(format!("`{option}` wants a value")))
-}
-
-fn number(option: &str, word: Option<String>) -> Result<usize> {
-    let word = value(option, word)?;
-    let number = word.parse().ok().filter(|&number: &usize| number > 0);
-    number.ok_or_else(|| {
-        ExampleError::Usage(format!(
-            "`{option}` wants a whole number from 1, not `{word}`"
-        ))
-    })
-}
-
-fn percents(option: &str, word: Option<String>) -> Result<Vec<f64>> {
-    let word = value(option, word)?;
-    let percent = |text: &str| -> Option<f64> {
-        let percent: f64 = text.trim().parse().ok()?;
-        (0.0..100.0).contains(&percent).then_some(percent / 100.0)
-    };
-    let list: Option<Vec<f64>> = word.split(',').map(percent).collect();
-    list.ok_or_else(|| {
-        ExampleError::Usage(format!(
-            "`{option}` wants percents from 0 to less than 100 with commas, not `{word}`"
-        ))
-    })
 }
 
 #[cfg(test)]

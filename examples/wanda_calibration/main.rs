@@ -18,6 +18,7 @@ mod table;
 use std::process::ExitCode;
 
 use burn::tensor::Device;
+use secateur_examples::command_line;
 use secateur_examples::data::{CifarPart, cifar_jpeg};
 use secateur_examples::nets::ResNet;
 use secateur_examples::{ExampleError, Result};
@@ -28,16 +29,7 @@ use prune::{Calibration, pruned};
 use table::{Cell, Table};
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(text) => {
-            println!("{text}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    command_line::exit(run().map(|text| println!("{text}")))
 }
 
 fn run() -> Result<String> {

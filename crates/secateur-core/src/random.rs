@@ -19,6 +19,19 @@ pub struct Stream {
     state: u64,
 }
 
+/// The FNV-1a hash of `bytes`, 64 bit: quick, fixed for ever, and no protection against intent.
+///
+/// ```
+/// // The hash of nothing is the offset basis.
+/// assert_eq!(secateur_core::random::fnv([]), 0xcbf2_9ce4_8422_2325);
+/// ```
+pub fn fnv(bytes: impl IntoIterator<Item = u8>) -> u64 {
+    let start = 0xcbf2_9ce4_8422_2325_u64;
+    bytes.into_iter().fold(start, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
 impl Stream {
     /// The stream of a seed, a path and a step.
     pub fn new(seed: u64, path: &str, step: usize) -> Self {
@@ -27,10 +40,7 @@ impl Stream {
             .into_iter()
             .chain((step as u64).to_le_bytes())
             .chain(path.bytes());
-        let hash = key.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
-        Self { state: hash }
+        Self { state: fnv(key) }
     }
 
     /// 64 random bits.

@@ -5,7 +5,7 @@
 use std::error::Error;
 use std::time::Instant;
 
-use secateur_eval::random::Stream;
+use secateur_eval::random::{Sample, Stream};
 use secateur_eval::tradeoff::{Costs, Point};
 use secateur_eval::weights::{Histogram, LayerCount, Overlap, layer_table, overlap_table};
 use secateur_eval::{

@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::pies::modes::Votes;
 use crate::population::Population;
-use crate::predictions::Predictions;
+use crate::predictions::{Hits, Predictions};
 use crate::settings::Settings;
 use crate::statistics::Estimate;
 use crate::statistics::bootstrap::mean;
+use crate::statistics::shares::Shares;
 
 /// Bins of equal width, as in Guo et al. (2017, arXiv 1706.04599).
 pub const BINS: usize = 15;
@@ -76,8 +77,9 @@ pub struct CalibrationAnalysis {
     pub k: usize,
     /// Share of examples whose true class is among the first k.
     pub top: Estimate,
-    /// Share of examples on which one of its models and one dense model say the same, over all pairs of them
-    /// (for the dense level, of two different ones). The interval resamples this level's models.
+    /// Share of examples on which one of its models and one dense model say the same, over all
+    /// pairs of them (for the dense level, of two different ones). The interval resamples this
+    /// level's models.
     pub agreement: Estimate,
     /// Means over the models, bin by bin.
     pub bins: Vec<Bin>,
@@ -131,7 +133,13 @@ pub(crate) fn analyse(
                 (same - own) as f64 / (votes.examples() * others) as f64
             })
             .collect();
-        let top: Vec<f64> = models.iter().map(|model| model.clean.top(k)).collect();
+        let top: Vec<Hits> = models
+            .iter()
+            .map(|model| {
+                let rank = model.clean.rank.iter();
+                rank.map(|&rank| usize::from(rank) < k).collect()
+            })
+            .collect();
         let change = || {
             let paired = paired && at > 1;
             resampling.difference(&name("calibration change"), &errors[0].0, error, paired)
@@ -141,7 +149,7 @@ pub(crate) fn analyse(
             error: resampling.mean(&name("calibration"), error),
             change: (at > 0).then(change),
             k,
-            top: resampling.mean(&name("top"), &top),
+            top: Shares::of(&top, settings).estimate(&name("top"), &resampling),
             agreement: resampling.mean(&name("agreement"), &agreement),
             bins: (0..BINS)
                 .map(|bin| {

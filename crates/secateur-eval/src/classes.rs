@@ -8,9 +8,9 @@
 //! | relative | recall minus the population's mean accuracy, as in Hooker et al. (2019) |
 //! | own | recall minus the same model's accuracy |
 //!
-//! The paper calls a class *impacted* by its relative measure. A class can be impacted by losing less than the
-//! others; so the raw change comes first here, and what falls is never called a gain. Relative changes add up to about zero over the
-//! classes, so their tests depend on each other.
+//! The paper calls a class *impacted* by its relative measure. A class can be impacted by losing
+//! less than the others; so the raw change comes first here, and what falls is never called a gain.
+//! Relative changes add up to about zero over the classes, so their tests depend on each other.
 //!
 //! The family of tests is all classes × levels of one measure. The control has a family of its own.
 
@@ -72,7 +72,8 @@ pub struct ClassChange {
     pub relative: ClassTest,
     /// Against each model's own accuracy.
     pub own: ClassTest,
-    /// Is the raw change larger than the control's, by exchanging models? `None` for the control itself.
+    /// Is the raw change larger than the control's, by exchanging models? `None` for the control
+    /// itself.
     pub exceeds: Option<Permutation>,
     /// The same for the relative change.
     pub relative_exceeds: Option<Permutation>,
@@ -284,8 +285,9 @@ impl Comparison<'_> {
     /// For each class whether its change exceeds the control's, and whether the number of impacted
     /// classes does.
     ///
-    /// With seeds of their own, models of this level and of the control are exchanged, and the statistic is how much further
-    /// this level is from the dense one than the control is. With shared seeds the two models of a pair change places.
+    /// With seeds of their own, models of this level and of the control are exchanged, and the
+    /// statistic is how much further this level is from the dense one than the control is. With
+    /// shared seeds the two models of a pair change places.
     fn exceeds(&self, name: &str) -> (Vec<[Option<Permutation>; 2]>, Option<Permutation>) {
         let classes = self.table.examples.len();
         let (exchange, partner) = match self.paired {

@@ -1,15 +1,19 @@
 //! Seeded corruptions of images, in five severities.
 //!
 //! The corruptions and their constants are those of Hendrycks and Dietterich (2019, "Benchmarking
-//! neural network robustness to common corruptions and perturbations", arXiv 1903.12261), as in the authors' code;
-//! rotation and translation are those of MNIST-C (Mu and Gilmer 2019, arXiv 1906.02337).
+//! neural network robustness to common corruptions and perturbations", arXiv 1903.12261), as in the
+//! authors' code; rotation and translation are those of MNIST-C (Mu and Gilmer 2019, arXiv
+//! 1906.02337).
 //!
-//! Two sets of constants are published: [`Constants::Cifar10C`] for 32×32 and the far stronger [`Constants::ImageNetC`] for 224×224.
-//! [`Corruption::apply`] takes the first where the shorter side is at most 64, else the second. Lengths in pixels (radii of blurs)
-//! are scaled by shorter side / 32 or / 224; shares, angles and noise are not. Translation moves by 1 to 5 pixels of 28, scaled and rounded.
+//! Two sets of constants are published: [`Constants::Cifar10C`] for 32×32 and the far stronger
+//! [`Constants::ImageNetC`] for 224×224. [`Corruption::apply`] takes the first where the shorter
+//! side is at most 64, else the second. Lengths in pixels (radii of blurs) are scaled by shorter
+//! side / 32 or / 224; shares, angles and noise are not. Translation moves by 1 to 5 pixels of 28,
+//! scaled and rounded.
 //!
 //! What is drawn for an image depends on the seed, the corruption, the severity and the image's
-//! index: not on the other images, nor on the number of threads. The numbers are not those of the authors' files, whose draws came from NumPy.
+//! index: not on the other images, nor on the number of threads. The numbers are not those of the
+//! authors' files, whose draws came from NumPy.
 
 mod blur;
 mod digital;
@@ -23,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{EvalError, check_finite};
 use crate::images::Images;
-use crate::random::Stream;
+use crate::random::{Sample, Stream};
 
 /// What is done to an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

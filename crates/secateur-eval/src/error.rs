@@ -219,7 +219,6 @@ pub enum EvalError {
     },
 
     /// A model could not be pruned.
-    #[cfg(feature = "burn")]
     #[error(transparent)]
     Prune(#[from] secateur_core::error::PruneError),
 }

@@ -6,14 +6,15 @@
 //! | `90-%-5c1f03aa.seed-17.model` | one model: level, seed, answers |
 //! | `.*.tmp` | a file that is being written, or was when its process ended |
 //!
-//! A file is written beside its destination, flushed to the disk and renamed, so it is there whole or not at all,
-//! whoever is killed when. Nothing else is kept: no lock, no index. What is done is what has a
-//! file; folders of several machines are merged by copying their files together.
+//! A file is written beside its destination, flushed to the disk and renamed, so it is there whole
+//! or not at all, whoever is killed when. Nothing else is kept: no lock, no index. What is done is
+//! what has a file; folders of several machines are merged by copying their files together.
 //!
 //! A model file of version 1, little-endian: magic `SECEVAL1`, version `u32`, length of the header
-//! `u32`, the header as JSON (level, seed, checksum of the test set, number of examples, corruptions, facts), the predicted classes as `u32`,
-//! the confidences as `f32`, the ranks of the true class as `u32`, for each corruption one bit per example in words of `u64`,
-//! and the CRC-32 of all before.
+//! `u32`, the header as JSON (level, seed, checksum of the test set, number of examples,
+//! corruptions, facts), the predicted classes as `u32`, the confidences as `f32`, the ranks of the
+//! true class as `u32`, for each corruption one bit per example in words of `u64`, and the CRC-32
+//! of all before.
 
 mod file;
 mod jobs;
@@ -28,10 +29,11 @@ use std::time::{Duration, SystemTime};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use secateur_core::random::fnv;
+
 use crate::error::EvalError;
 use crate::level::Level;
 use crate::model::ModelResult;
-use crate::random::fnv;
 use crate::test_set::TestSet;
 
 pub use jobs::{Job, Jobs};
@@ -177,8 +179,8 @@ impl ResultsFolder {
     ///
     /// # Errors
     ///
-    /// If the model was evaluated on another test set, the folder cannot be written, or the same level and
-    /// seed are there already with other results. Equal results are no error.
+    /// If the model was evaluated on another test set, the folder cannot be written, or the same
+    /// level and seed are there already with other results. Equal results are no error.
     pub fn write(&self, model: &ModelResult) -> Result<(), EvalError> {
         self.check_test_set(model)?;
         let file = self.file_of(&model.level, model.seed);

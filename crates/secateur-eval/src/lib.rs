@@ -18,12 +18,10 @@ pub mod predictions;
 pub mod random;
 pub mod report;
 pub mod robustness;
-#[cfg(feature = "burn")]
 pub mod sensitivity;
 pub mod settings;
 pub mod statistics;
 pub mod study;
-#[cfg(feature = "burn")]
 mod tensors;
 pub mod test_set;
 pub mod tradeoff;
@@ -40,7 +38,6 @@ pub use pies::TieRule;
 pub use population::{Design, Population};
 pub use predictions::{Hits, Predictions};
 pub use report::Report;
-#[cfg(feature = "burn")]
 pub use sensitivity::{LayerDamage, Sensitivity};
 pub use settings::{Drawn, Settings};
 pub use study::Study;

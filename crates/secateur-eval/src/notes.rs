@@ -14,8 +14,8 @@ pub(crate) fn of(analysis: &Analysis) -> Vec<String> {
              test set, not about other data."
         }
         Drawn::ModelsAndExamples => {
-            "Intervals of recall resample models and examples; all others resample models. p-values are about \
-             the randomness of training on exactly this test set."
+            "Intervals resample models and examples, those of the calibration error and of agreement models alone. p-values are \
+             about the randomness of training on exactly this test set."
         }
     };
     notes.push(drawn.into());

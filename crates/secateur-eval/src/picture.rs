@@ -1,12 +1,20 @@
 //! Pictures: what is drawn is listed first, then rendered by plotters as SVG or PNG.
 //!
-//! Colours are Okabe and Ito's (2008), which the colour-blind tell apart, somewhat darkened; no series is told apart by its colour alone, for each has a
-//! marker of its own. In a page, style sheets replace the colours in dark mode.
+//! Colours are Okabe and Ito's (2008), which the colour-blind tell apart, somewhat darkened; no
+//! series is told apart by its colour alone, for each has a marker of its own. In a page, style
+//! sheets replace the colours in dark mode.
 
 pub(crate) mod dots;
 pub(crate) mod lines;
 pub(crate) mod render;
 pub(crate) mod scale;
+
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use crate::error::EvalError;
+use crate::folder::write_whole;
 
 /// Width of every picture in units of the page; narrow, so that a telephone shows its text large
 /// enough.
@@ -116,6 +124,18 @@ pub(crate) struct Picture {
     pub caption: String,
     pub height: i32,
     pub items: Vec<Item>,
+}
+
+/// Writes pictures into a folder, each as SVG and as PNG.
+pub(crate) fn write<'a>(
+    folder: &Path,
+    pictures: impl ParallelIterator<Item = &'a Picture>,
+) -> Result<(), EvalError> {
+    pictures.try_for_each(|picture| {
+        let file = |extension| folder.join(format!("{}.{extension}", picture.name));
+        write_whole(&file("svg"), picture.svg()?.as_bytes())?;
+        write_whole(&file("png"), &picture.png()?)
+    })
 }
 
 impl Picture {

@@ -2,7 +2,8 @@
 //!
 //! Hooker et al. (2019, arXiv 1911.05248) call an example a *pruning identified exemplar* (PIE)
 //! where the modal prediction of a population of pruned models differs from that of the dense ones.
-//! Two populations of dense models differ too, on examples that are close calls: that is what the control shows.
+//! Two populations of dense models differ too, on examples that are close calls: that is what the
+//! control shows.
 
 mod exchange;
 pub(crate) mod halves;
@@ -55,7 +56,8 @@ pub struct PieAnalysis {
     pub examples: Vec<Pie>,
 }
 
-/// PIEs of every population after the first (which is the dense one) against it; the second is the control.
+/// PIEs of every population after the first (which is the dense one) against it; the second is the
+/// control.
 pub(crate) fn analyse(
     set: &TestSet,
     populations: &[Population],
@@ -150,7 +152,8 @@ pub(crate) mod tests {
     #[test]
     fn pies_and_ties_by_hand() {
         let set = TestSet::new("t", ["a", "b", "c"], [0, 0, 0, 0]).unwrap();
-        // Votes on the four examples: all agree; dense 0 pruned 1; a tie among the pruned; dense 2 pruned 0.
+        // Votes on the four examples: all agree; dense 0 pruned 1; a tie among the pruned; dense 2
+        // pruned 0.
         let dense = population("dense", &vec![vec![0, 0, 0, 2]; 4], 0);
         let control = population("A/A", &vec![vec![0, 0, 0, 2]; 4], 10);
         let pruned = population(
@@ -197,8 +200,9 @@ pub(crate) mod tests {
 
     #[test]
     fn exchanging_by_enumeration() {
-        // One example, dense says 0. Pool: control 0, 0; pruned 1, 1. Of the six exchanges the pruned side is all
-        // ones once (+1), all zeros once (−1), a tie on both sides four times (0).
+        // One example, dense says 0. Pool: control 0, 0; pruned 1, 1. Of the six exchanges the
+        // pruned side is all ones once (+1), all zeros once (−1), a tie on both sides four times
+        // (0).
         let set = TestSet::new("t", ["a", "b"], [0]).unwrap();
         let all = [
             population("dense", &[vec![0], vec![0]], 0),

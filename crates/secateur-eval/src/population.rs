@@ -131,7 +131,8 @@ impl Design {
     ///
     /// # Errors
     ///
-    /// If two populations share only some of their seeds, if the control shares any, or if some pruned levels share the dense seeds and others do not.
+    /// If two populations share only some of their seeds, if the control shares any, or if some
+    /// pruned levels share the dense seeds and others do not.
     pub fn of(populations: &[Population]) -> Result<Self, EvalError> {
         let shared = |a: &Population, b: &Population| {
             let seeds = a.seeds();

@@ -27,7 +27,7 @@ use crate::analysis::Analysis;
 use crate::error::EvalError;
 use crate::folder::write_whole;
 use crate::images::Images;
-use crate::picture::Picture;
+use crate::picture::{self, Picture};
 use crate::tradeoff::TradeOff;
 use crate::weights::Histogram;
 
@@ -160,10 +160,7 @@ impl<'a> Report<'a> {
         if let Some(curves) = self.tradeoff {
             write("tradeoff.csv", &csv::tradeoff(curves)?)?;
         }
-        pictures.par_iter().chain(&extra).try_for_each(|picture| {
-            write(&format!("{}.svg", picture.name), picture.svg()?.as_bytes())?;
-            write(&format!("{}.png", picture.name), &picture.png()?)
-        })?;
+        picture::write(folder, pictures.par_iter().chain(&extra))?;
         if let Some(images) = self.images {
             for level in self.analysis.pies.iter().filter(|level| level.count > 0) {
                 let name = format!("pies-{}.png", charts::file_name(&level.level));

@@ -7,9 +7,11 @@ use serde::{Deserialize, Serialize};
 use crate::error::EvalError;
 use crate::model::Condition;
 use crate::population::{Design, Population};
+use crate::predictions::Hits;
 use crate::random::Stream;
 use crate::settings::Settings;
 use crate::statistics::bootstrap::{Estimate, mean};
+use crate::statistics::shares::Shares;
 
 /// One level under one corruption.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,13 +31,16 @@ pub struct RobustnessAnalysis {
 }
 
 struct Accuracies {
-    clean: Vec<f64>,
-    corrupted: Vec<f64>,
+    clean: Shares,
+    corrupted: Shares,
 }
 
 impl Accuracies {
-    fn drop(&self, models: impl Iterator<Item = usize> + Clone) -> f64 {
-        let sum = |of: &[f64]| models.clone().map(|model| of[model]).sum::<f64>();
+    fn drop(&self, models: &[usize], replicate: Option<usize>) -> f64 {
+        let sum = |of: &Shares| {
+            let shares = replicate.map_or(of.plain(), |replicate| of.on(replicate));
+            models.iter().map(|&model| shares[model]).sum::<f64>()
+        };
         // Models that are never right lose nothing.
         let clean = sum(&self.clean);
         if clean > 0.0 {
@@ -45,8 +50,14 @@ impl Accuracies {
         }
     }
 
+    /// Of all models, on the test set itself.
+    fn total(&self) -> f64 {
+        let all: Vec<usize> = (0..self.len()).collect();
+        self.drop(&all, None)
+    }
+
     fn len(&self) -> usize {
-        self.clean.len()
+        self.clean.plain().len()
     }
 }
 
@@ -68,6 +79,14 @@ pub(crate) fn analyse(
             .or_default()
             .push(condition.severity);
     }
+    let clean: Vec<Shares> = populations
+        .iter()
+        .map(|population| {
+            let models = population.models().iter();
+            let hits: Vec<Hits> = models.map(|model| model.clean.hits()).collect();
+            Shares::of(&hits, settings)
+        })
+        .collect();
     let mut found = Vec::new();
     for (corruption, severities) in severities {
         let mean_too = (severities.len() > 1).then_some(&severities[..]);
@@ -77,8 +96,14 @@ pub(crate) fn analyse(
         for (severity, over) in rows.chain(mean_too.map(|all| (None, all))) {
             let tables: Vec<Accuracies> = populations
                 .iter()
-                .map(|population| accuracies(population, corruption, over))
-                .collect::<Result<_, _>>()?;
+                .zip(&clean)
+                .map(|(population, clean)| {
+                    Ok(Accuracies {
+                        clean: clean.clone(),
+                        corrupted: corrupted(population, corruption, over, settings)?,
+                    })
+                })
+                .collect::<Result<_, EvalError>>()?;
             for (at, table) in tables.iter().enumerate() {
                 let level = populations[at].level().name();
                 let name = format!("{corruption} {severity:?} {level}");
@@ -88,7 +113,7 @@ pub(crate) fn analyse(
                     level: level.into(),
                     corruption: corruption.into(),
                     severity,
-                    accuracy: mean(&table.corrupted),
+                    accuracy: mean(table.corrupted.plain()),
                     drop: drop(&name, table, settings),
                     excess: dense.map(|dense| excess(&name, dense, table, paired, settings)),
                 });
@@ -98,33 +123,32 @@ pub(crate) fn analyse(
     Ok(found)
 }
 
-fn accuracies(
+fn corrupted(
     population: &Population,
     corruption: &str,
     severities: &[u8],
-) -> Result<Accuracies, EvalError> {
-    let mut corrupted = Vec::new();
-    for model in population.models() {
-        let mut sum = 0.0;
-        for &severity in severities {
-            let condition = Condition {
-                corruption: corruption.into(),
-                severity,
-            };
-            let Some(hits) = model.corrupted.get(&condition) else {
-                return Err(EvalError::MissingCondition {
-                    model: model.to_string(),
-                    condition: condition.to_string(),
-                });
-            };
-            sum += hits.share();
-        }
-        corrupted.push(sum / severities.len() as f64);
-    }
-    Ok(Accuracies {
-        clean: population.accuracies(),
-        corrupted,
-    })
+    settings: &Settings,
+) -> Result<Shares, EvalError> {
+    let at = |severity: &u8| {
+        let condition = Condition {
+            corruption: corruption.into(),
+            severity: *severity,
+        };
+        let hits = population.models().iter().map(|model| {
+            let hits = model.corrupted.get(&condition);
+            hits.cloned().ok_or_else(|| EvalError::MissingCondition {
+                model: model.to_string(),
+                condition: condition.to_string(),
+            })
+        });
+        let hits: Vec<Hits> = hits.collect::<Result<_, _>>()?;
+        Ok(Shares::of(&hits, settings))
+    };
+    let each: Vec<Shares> = severities
+        .iter()
+        .map(at)
+        .collect::<Result<_, EvalError>>()?;
+    Ok(Shares::mean(&each))
 }
 
 fn drawn(stream: &mut Stream, n: usize) -> Vec<usize> {
@@ -134,11 +158,11 @@ fn drawn(stream: &mut Stream, n: usize) -> Vec<usize> {
 fn drop(name: &str, table: &Accuracies, settings: &Settings) -> Estimate {
     let resampling = settings.resampling();
     let n = table.len();
-    let replicates = resampling.draw(&format!("drop {name}"), |stream| {
-        table.drop(drawn(stream, n).into_iter())
+    let replicates = resampling.draw_each(&format!("drop {name}"), |replicate, stream| {
+        table.drop(&drawn(stream, n), Some(replicate))
     });
     Estimate {
-        value: table.drop(0..n),
+        value: table.total(),
         interval: resampling.interval(replicates, n, n as f64 - 1.0),
     }
 }
@@ -151,19 +175,19 @@ fn excess(
     settings: &Settings,
 ) -> Estimate {
     let resampling = settings.resampling();
-    let replicates = resampling.draw(&format!("excess {name}"), |stream| {
+    let replicates = resampling.draw_each(&format!("excess {name}"), |replicate, stream| {
         let first = drawn(stream, dense.len());
         let second = if paired {
             first.clone()
         } else {
             drawn(stream, table.len())
         };
-        table.drop(second.into_iter()) - dense.drop(first.into_iter())
+        table.drop(&second, Some(replicate)) - dense.drop(&first, Some(replicate))
     });
     let n = dense.len().min(table.len());
     let df = (if paired { 1.0 } else { 2.0 }) * (n as f64 - 1.0);
     Estimate {
-        value: table.drop(0..table.len()) - dense.drop(0..dense.len()),
+        value: table.total() - dense.total(),
         interval: resampling.interval(replicates, n, df),
     }
 }

@@ -111,6 +111,8 @@ impl Sensitivity {
             .clone()
             .with_schedule(OneShot::new(0.0))
             .init_module(model)?;
+        // The model stays as it is, so its weights need be scored only once.
+        let config = config.with_scorer(all.frozen_scores(model, 0)?);
         let paths: Vec<String> = all.params().map(|param| param.path.clone()).collect();
         let dense = loss(model);
         crate::error::check_finite("the dense model's loss", &[dense])?;
@@ -138,7 +140,8 @@ impl Sensitivity {
                     break;
                 }
             }
-            bar.inc((self.sparsities.len() - points.len()) as u64);
+            // A layer left early counts as done.
+            bar.set_position(((layers.len() + 1) * self.sparsities.len()) as u64);
             layers.insert(path, points);
         }
         bar.finish_and_clear();

@@ -3,6 +3,7 @@
 pub mod bootstrap;
 pub mod multiplicity;
 pub mod permutation;
+pub(crate) mod shares;
 pub mod student;
 pub mod welch;
 

@@ -7,9 +7,11 @@ use crate::level::Kind;
 use crate::model::ModelResult;
 use crate::pies::TieRule;
 use crate::population::{Design, Population};
+use crate::predictions::Hits;
 use crate::settings::{Drawn, Settings};
 use crate::statistics::Correction;
 use crate::statistics::bootstrap::deviation;
+use crate::statistics::shares::Shares;
 use crate::test_set::TestSet;
 use crate::{calibration, classes, notes, pies, robustness};
 
@@ -217,10 +219,18 @@ impl Study {
 
     fn levels(&self) -> Vec<LevelSummary> {
         let resampling = self.settings.resampling();
-        let dense = self.populations[0].accuracies();
+        let accuracies = |population: &Population| {
+            let hits: Vec<Hits> = population
+                .models()
+                .iter()
+                .map(|model| model.clean.hits())
+                .collect();
+            Shares::of(&hits, &self.settings)
+        };
+        let dense = accuracies(&self.populations[0]);
         let summary = |(at, population): (usize, &Population)| {
             let level = population.level();
-            let accuracies = population.accuracies();
+            let accuracies = accuracies(population);
             let name = |what: &str| format!("{what} {level}");
             let paired = self.design == Design::Shared && at > 1;
             LevelSummary {
@@ -228,10 +238,10 @@ impl Study {
                 kind: level.kind(),
                 sparsity: level.sparsity(),
                 seeds: population.seeds(),
-                accuracy: resampling.mean(&name("accuracy"), &accuracies),
-                deviation: deviation(&accuracies),
+                accuracy: accuracies.estimate(&name("accuracy"), &resampling),
+                deviation: deviation(accuracies.plain()),
                 change: (at > 0).then(|| {
-                    resampling.difference(&name("accuracy change"), &dense, &accuracies, paired)
+                    accuracies.gain(&dense, paired, &name("accuracy change"), &resampling)
                 }),
             }
         };

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use secateur_core::random::fnv;
+
 use crate::error::EvalError;
-use crate::random::fnv;
 
 /// The examples that every model of a comparison is evaluated on.
 ///

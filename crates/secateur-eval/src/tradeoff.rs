@@ -1,8 +1,8 @@
 //! Accuracy against what a model costs, in the manner of ShrinkBench.
 //!
-//! Blalock et al. (2020, "What is the state of neural network pruning?", arXiv 2003.03033) ask for several methods at several
-//! sparsities with several seeds, from the same starting weights, with random pruning as a control, and for spread. Points without
-//! the control are refused.
+//! Blalock et al. (2020, "What is the state of neural network pruning?", arXiv 2003.03033) ask for
+//! several methods at several sparsities with several seeds, from the same starting weights, with
+//! random pruning as a control, and for spread. Points without the control are refused.
 
 use std::collections::BTreeSet;
 
@@ -141,7 +141,8 @@ impl TradeOff {
     ///
     /// # Errors
     ///
-    /// Without points, without the control, with a point given twice, or with numbers that make no sense.
+    /// Without points, without the control, with a point given twice, or with numbers that make no
+    /// sense.
     pub fn new(
         data: impl Into<String>,
         control: &str,
@@ -177,7 +178,8 @@ impl TradeOff {
     }
 
     /// The steps that no other beats: none is at least as accurate and at most as costly, and
-    /// better in one of the two. By mean accuracies, cheapest first; spread is not considered. Steps without this cost are left out.
+    /// better in one of the two. By mean accuracies, cheapest first; spread is not considered.
+    /// Steps without this cost are left out.
     #[must_use]
     pub fn pareto(&self, cost: Cost) -> Vec<&Step> {
         let with = self

@@ -1,5 +1,5 @@
-//! What is left of the weights: how many in each layer, how they are spread, and what two masks have in
-//! common. From counts and values that the caller has.
+//! What is left of the weights: how many in each layer, how they are spread, and what two masks
+//! have in common. From counts and values that the caller has.
 
 use serde::{Deserialize, Serialize};
 
@@ -201,7 +201,8 @@ impl Histogram {
         Self::between(values, bins, ends.map(f64::from))
     }
 
-    /// The same between ends of your choice, so that two histograms compare; values beyond are counted in the outer bins.
+    /// The same between ends of your choice, so that two histograms compare; values beyond are
+    /// counted in the outer bins.
     ///
     /// # Errors
     ///

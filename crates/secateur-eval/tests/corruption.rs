@@ -135,7 +135,8 @@ fn by_hand() {
     let moved = Corruption::Translation.apply(&point, 3, 0).unwrap();
     let at = moved.data().iter().position(|&value| value == 1.0).unwrap();
     assert_eq!(((at / 28).abs_diff(14), (at % 28).abs_diff(14)), (3, 3));
-    // A disk of radius 1.5 has the nine pixels of a square, its blur of 0.1 adds nothing; the scale is 28/32, so 1.3125: five.
+    // A disk of radius 1.5 has the nine pixels of a square, its blur of 0.1 adds nothing; the scale
+    // is 28/32, so 1.3125: five.
     let blurred = Corruption::DefocusBlur.apply(&point, 5, 0).unwrap();
     let lit = blurred
         .data()

@@ -1,6 +1,6 @@
 //! The report: complete, self-contained, and honest in its words.
 
-use secateur_eval::random::Stream;
+use secateur_eval::random::{Sample, Stream};
 use secateur_eval::tradeoff::{Costs, Point};
 use secateur_eval::weights::{Histogram, LayerCount, layer_table};
 use secateur_eval::{

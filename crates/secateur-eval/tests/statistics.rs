@@ -86,7 +86,8 @@ fn benjamini_hochberg_agrees_with_scipy() {
 
 #[test]
 fn holm_by_hand() {
-    // R: p.adjust(c(0.01, 0.02, 0.03, 0.04, 0.9), "holm"): 5·0.01, 4·0.02, 3·0.03, max(…, 2·0.04), 0.9.
+    // R: p.adjust(c(0.01, 0.02, 0.03, 0.04, 0.9), "holm"): 5·0.01, 4·0.02, 3·0.03, max(…, 2·0.04),
+    // 0.9.
     let adjusted = Correction::Holm.adjust(&[0.01, 0.02, 0.03, 0.04, 0.9]);
     for (found, expected) in adjusted.iter().zip([0.05, 0.08, 0.09, 0.09, 0.9]) {
         assert!(near(*found, expected, 1e-12), "{adjusted:?}");
@@ -133,7 +134,8 @@ fn senseless_samples_are_errors() {
 
 #[test]
 fn detectable_differences() {
-    // R: power.t.test(n = 30, delta = 0.7356, sd = 1) has a power of 0.80; the formula with central t comes within 1 %.
+    // R: power.t.test(n = 30, delta = 0.7356, sd = 1) has a power of 0.80; the formula with central
+    // t comes within 1 %.
     let sample: Vec<f64> = (0..30)
         .map(|i| if i % 2 == 0 { 1.0 } else { -1.0 } * (29.0_f64 / 30.0).sqrt())
         .collect();

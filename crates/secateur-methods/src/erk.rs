@@ -1,7 +1,7 @@
 //! Erdős-Rényi densities: wide layers become sparser than narrow ones.
 
-use secateur_core::allocation::apportionment::{Limits, largest_remainders, proportional};
-use secateur_core::allocation::{Allocation, AllocationRow, AllocationTable, Allotment};
+use secateur_core::allocation::apportionment::proportional;
+use secateur_core::allocation::{Allocation, AllocationTable, Allotment};
 use secateur_core::error::PruneError;
 use secateur_core::params::ParamInfo;
 use serde::{Deserialize, Serialize};
@@ -55,46 +55,20 @@ fn allocate(
     table: &AllocationTable<'_>,
     density: impl Fn(&ParamInfo) -> f64,
 ) -> Result<Vec<Allotment>, PruneError> {
-    table.check()?;
-    let mut allotments = vec![Allotment::default(); table.rows.len()];
-    let mut members = Vec::new();
-    for (i, row) in table.rows.iter().enumerate() {
-        if row.own_sparsity().is_some() {
-            allotments[i] = table.alone(row, row.pruned()?);
-        } else if row.units > 0 {
-            members.push(i);
-        }
-    }
-    let keep = table.pool_keeps(&members)?;
-    let rows: Vec<&AllocationRow<'_>> = members.iter().map(|&i| &table.rows[i]).collect();
-    let weights: Vec<f64> = rows
-        .iter()
-        .map(|row| density(row.info) * row.units as f64)
-        .collect();
-    let shares = |least: &dyn Fn(&AllocationRow<'_>) -> usize| {
-        let limits = rows.iter().map(|row| Limits {
-            least: least(row),
-            most: row.available(),
-        });
-        let limits: Vec<_> = limits.collect();
-        largest_remainders(&proportional(&weights, &limits, keep), &limits, keep)
-    };
-    let asked = shares(&|_| 0);
-    let floored = shares(&|row| table.floor_of(row));
-    for (((&i, row), asked), keep) in members.iter().zip(&rows).zip(asked).zip(floored) {
-        allotments[i] = Allotment {
-            keep,
-            floored: table.floor_of(row).saturating_sub(asked),
-        };
-    }
-    Ok(allotments)
+    table.by_quotas(|rows, limits, keep| {
+        let weights: Vec<f64> = rows
+            .iter()
+            .map(|row| density(row.info) * row.units as f64)
+            .collect();
+        Ok(proportional(&weights, limits, keep))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use secateur_core::allocation::Floor;
+    use secateur_core::allocation::{AllocationRow, Floor};
     use secateur_core::target::Target;
 
     fn layer(path: &str, shape: [usize; 3], kernel_dims: &[usize]) -> ParamInfo {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use secateur_core::allocation::apportionment::{Limits, largest_remainders};
+use secateur_core::allocation::apportionment::Limits;
 use secateur_core::allocation::{Allocation, AllocationRow, AllocationTable, Allotment};
 use secateur_core::error::PruneError;
 use serde::{Deserialize, Serialize};
@@ -19,8 +19,8 @@ pub struct SensitivityCurve {
 }
 
 impl SensitivityCurve {
-    /// From pairs of a sparsity and the damage measured there: a loss, or an error, in any unit that
-    /// is the same for all layers. The damage of the first point is taken off all.
+    /// From pairs of a sparsity and the damage measured there: a loss, or an error, in any unit
+    /// that is the same for all layers. The damage of the first point is taken off all.
     ///
     /// # Errors
     ///
@@ -139,8 +139,8 @@ impl From<SensitivityCurve> for Vec<(f64, f64)> {
 ///
 /// Compared is nothing: the sparsities follow from the curves, not from scores.
 ///
-/// Cost: O(layers · points) a step, whatever the layers' size. The curves cost one evaluation of the
-/// model for each layer and sparsity.
+/// Cost: O(layers · points) a step, whatever the layers' size. The curves cost one evaluation of
+/// the model for each layer and sparsity.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct BySensitivity {
     curves: BTreeMap<String, SensitivityCurve>,
@@ -168,41 +168,14 @@ impl BySensitivity {
 
 impl Allocation for BySensitivity {
     fn allocate(&self, table: &AllocationTable<'_>) -> Result<Vec<Allotment>, PruneError> {
-        table.check()?;
-        let mut allotments = vec![Allotment::default(); table.rows.len()];
-        let mut members = Vec::new();
-        for (i, row) in table.rows.iter().enumerate() {
-            if row.own_sparsity().is_some() {
-                allotments[i] = table.alone(row, row.pruned()?);
-            } else if row.units > 0 {
-                members.push((i, row, self.curve(row)?));
-            }
-        }
-        let indices: Vec<usize> = members.iter().map(|(i, ..)| *i).collect();
-        let keep = table.pool_keeps(&indices)?;
-        let shares = |least: &dyn Fn(&AllocationRow<'_>) -> usize| {
-            let rows: Vec<(f64, Limits, &SensitivityCurve)> = members
-                .iter()
-                .map(|(_, row, curve)| {
-                    let limits = Limits {
-                        least: least(row),
-                        most: row.available(),
-                    };
-                    (row.units as f64, limits, *curve)
-                })
-                .collect();
-            let limits: Vec<Limits> = rows.iter().map(|(_, limits, _)| *limits).collect();
-            largest_remainders(&equal_damage(&rows, keep), &limits, keep)
-        };
-        let asked = shares(&|_| 0);
-        let floored = shares(&|row| table.floor_of(row));
-        for (((i, row, _), asked), keep) in members.iter().zip(asked).zip(floored) {
-            allotments[*i] = Allotment {
-                keep,
-                floored: table.floor_of(row).saturating_sub(asked),
-            };
-        }
-        Ok(allotments)
+        table.by_quotas(|rows, limits, keep| {
+            let curves = rows.iter().zip(limits).map(|(row, &limits)| {
+                let curve = self.curve(row)?;
+                Ok((row.units as f64, limits, curve))
+            });
+            let curves: Vec<_> = curves.collect::<Result<_, PruneError>>()?;
+            Ok(equal_damage(&curves, keep))
+        })
     }
 }
 

@@ -21,6 +21,7 @@
 
 pub mod attention;
 pub mod axes;
+mod batches;
 pub mod blocks;
 pub mod checkpoint;
 pub mod choice;

@@ -1,17 +1,14 @@
 //! Lee, Ajanthan, Torr 2019: weights go before training, by |weight * gradient| of one batch.
 
-use burn::nn::loss::CrossEntropyLossConfig;
-use burn::optim::GradientsParams;
-use burn::prelude::*;
 use secateur::mask::Mask;
 use secateur::mask_set::MaskSet;
 use secateur::methods::snip;
 use secateur::random::Stream;
 use secateur_examples::Result;
-use secateur_examples::data::{Data, Official, batches};
+use secateur_examples::data::{Data, Official};
 use secateur_examples::nets::Classifier;
 use secateur_examples::random::Generator;
-use secateur_examples::training::Student;
+use secateur_examples::training::{Student, gradients};
 
 use super::recipe::from_scratch;
 use super::sparse::Verdict;
@@ -33,8 +30,10 @@ pub(crate) fn run<M: Classifier>(job: &Job, data: &Data<Official>) -> Result<Vec
         for &method in &job.methods {
             let mut student = Student::<M, _>::fresh(job.seed);
             let mut pruner = snip(sparsity).init_module(student.model())?;
-            let grads = gradients(&student, data, recipe.batch, job.seed);
-            pruner.observe(student.model(), &grads)?;
+            let mut order = Generator::new(job.seed, "snip batch");
+            for batch in gradients(student.model(), &data.train, [1, recipe.batch], &mut order) {
+                pruner.observe(student.model(), &batch)?;
+            }
             pruner.prune(student.model_mut(), 0)?;
             if method == Method::SnipShuffled {
                 let masks = shuffled(&pruner.masks(student.model())?, job.seed)?;
@@ -51,25 +50,6 @@ pub(crate) fn run<M: Classifier>(job: &Job, data: &Data<Official>) -> Result<Vec
         }
     }
     Ok(rows)
-}
-
-/// Gradients of one batch at the initial weights.
-fn gradients<M: Classifier>(
-    student: &Student<M, Official>,
-    data: &Data<Official>,
-    size: usize,
-    seed: u64,
-) -> GradientsParams {
-    let device = Device::flex().autodiff();
-    let mut order = Generator::new(seed, "snip batch");
-    let indices = batches(data.train.len(), size, &mut order)
-        .into_iter()
-        .next();
-    let batch = data.train.batch(&indices.unwrap_or_default(), &device);
-    let logits = student.model().forward(batch.images);
-    let loss = CrossEntropyLossConfig::new().init(&device);
-    let gradients = loss.forward(logits, batch.labels).backward();
-    GradientsParams::from_grads(gradients, student.model())
 }
 
 /// The same number kept in every layer, at places chosen by lot.

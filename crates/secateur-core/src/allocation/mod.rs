@@ -32,7 +32,7 @@ pub use uniform::Uniform;
 
 use crate::error::PruneError;
 use crate::path_pattern::PathPattern;
-use apportionment::UnitSum;
+use apportionment::{Limits, UnitSum, largest_remainders};
 
 /// How a sparsity budget is spread over the parameters of a model.
 pub trait Allocation: Any + Debug + Send + Sync {
@@ -129,6 +129,56 @@ impl AllocationTable<'_> {
             pruned.add(row.portion()?);
         }
         Ok((units - pruned.rounded().min(units)).min(available))
+    }
+
+    /// Spreads one budget in shares that follow from something else than scores.
+    ///
+    /// Rows with a sparsity of their own meet it, rows without units get nothing; the others keep
+    /// [`pool_keeps`](Self::pool_keeps) of their units together. `quotas` is given these rows, what
+    /// each may keep, and the total, and says what each should keep, in fractions of units; each
+    /// row's allotment is within one of it, by largest remainders.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`check`](Self::check), [`AllocationRow::pruned`] and `quotas`.
+    pub fn by_quotas(
+        &self,
+        quotas: impl Fn(&[&AllocationRow<'_>], &[Limits], usize) -> Result<Vec<f64>, PruneError>,
+    ) -> Result<Vec<Allotment>, PruneError> {
+        self.check()?;
+        let mut allotments = vec![Allotment::default(); self.rows.len()];
+        let mut members = Vec::new();
+        for (i, row) in self.rows.iter().enumerate() {
+            if row.own_sparsity().is_some() {
+                allotments[i] = self.alone(row, row.pruned()?);
+            } else if row.units > 0 {
+                members.push(i);
+            }
+        }
+        let keep = self.pool_keeps(&members)?;
+        let rows: Vec<&AllocationRow<'_>> = members.iter().map(|&i| &self.rows[i]).collect();
+        let shares = |least: &dyn Fn(&AllocationRow<'_>) -> usize| {
+            let limits = rows.iter().map(|row| Limits {
+                least: least(row),
+                most: row.available(),
+            });
+            let limits: Vec<_> = limits.collect();
+            Ok(largest_remainders(
+                &quotas(&rows, &limits, keep)?,
+                &limits,
+                keep,
+            ))
+        };
+        // What the floor adds is told by what would have been without it.
+        let asked = shares(&|_| 0)?;
+        let floored = shares(&|row| self.floor_of(row))?;
+        for (((&i, row), asked), keep) in members.iter().zip(&rows).zip(asked).zip(floored) {
+            allotments[i] = Allotment {
+                keep,
+                floored: self.floor_of(row).saturating_sub(asked),
+            };
+        }
+        Ok(allotments)
     }
 
     /// `row` on its own, `pruned` of its units gone: what is left, raised to the floor.

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use crate::population::Population;
-use crate::random::Stream;
+use crate::random::{Sample, Stream};
 use crate::settings::{Drawn, Settings};
 use crate::statistics::Estimate;
 use crate::statistics::bootstrap::mean;

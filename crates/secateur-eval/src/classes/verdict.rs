@@ -7,8 +7,8 @@ use crate::statistics::Permutation;
 
 /// What may be said of a class at a level.
 ///
-/// Something is said to have happened where the adjusted p-value is at most α *and* the change exceeds the control's
-/// (by exchanging models, p ≤ α). What was not shown is not thereby absent.
+/// Something is said to have happened where the adjusted p-value is at most α *and* the change
+/// exceeds the control's (by exchanging models, p ≤ α). What was not shown is not thereby absent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {

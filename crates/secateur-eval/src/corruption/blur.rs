@@ -1,7 +1,7 @@
 //! Blurs.
 
 use crate::corruption::Size;
-use crate::random::Stream;
+use crate::random::{Sample, Stream};
 
 /// A square kernel of odd side.
 pub(super) struct Kernel {
@@ -85,8 +85,8 @@ fn mirror(at: i64, size: usize) -> usize {
     at.min(2 * last - at) as usize
 }
 
-/// A half Gaussian along a line, as ImageMagick's motion blur: offsets are rounded to whole pixels and the edge is
-/// repeated outside.
+/// A half Gaussian along a line, as ImageMagick's motion blur: offsets are rounded to whole pixels
+/// and the edge is repeated outside.
 pub(super) fn motion(image: &mut [f32], size: Size, radius: f32, sigma: f32, stream: &mut Stream) {
     let angle = stream.between(-45.0, 45.0).to_radians();
     let taps = 2 * radius.ceil() as usize + 1;

@@ -1,7 +1,7 @@
 //! Fog: a cloud from the diamond-square algorithm.
 
 use crate::corruption::Size;
-use crate::random::Stream;
+use crate::random::{Sample, Stream};
 
 /// x ← (x + thickness · cloud) · m / (m + thickness), m the largest value of the image.
 pub(super) fn fog(image: &mut [f32], size: Size, thickness: f32, decay: f32, stream: &mut Stream) {
@@ -20,9 +20,9 @@ pub(super) fn fog(image: &mut [f32], size: Size, thickness: f32, decay: f32, str
 
 /// Heights from 0 to 1 on a torus of `side` × `side`, a power of two.
 ///
-/// Squares and diamonds get the mean of their four corners and a random part, which shrinks by `decay` from one size to the
-/// next. As in the authors' code the random part is the wobble times a uniform number of plus or minus
-/// the wobble, so that it shrinks by `decay` squared.
+/// Squares and diamonds get the mean of their four corners and a random part, which shrinks by
+/// `decay` from one size to the next. As in the authors' code the random part is the wobble times a
+/// uniform number of plus or minus the wobble, so that it shrinks by `decay` squared.
 fn cloud(side: usize, decay: f32, stream: &mut Stream) -> Vec<f32> {
     let mut map = vec![0.0_f32; side * side];
     let (mut step, mut wobble) = (side, 100.0_f32);

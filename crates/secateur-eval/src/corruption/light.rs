@@ -12,8 +12,8 @@ pub(super) fn contrast(image: &mut [f32], size: Size, factor: f32) {
     }
 }
 
-/// The value of HSV, the largest channel, goes up and is cut off at 1; hue and saturation stay, so all
-/// channels grow by the same factor. Black has neither and becomes grey.
+/// The value of HSV, the largest channel, goes up and is cut off at 1; hue and saturation stay, so
+/// all channels grow by the same factor. Black has neither and becomes grey.
 pub(super) fn brightness(image: &mut [f32], size: Size, more: f32) {
     let pixels = size.height * size.width;
     for pixel in 0..pixels {

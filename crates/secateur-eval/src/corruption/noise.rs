@@ -1,6 +1,6 @@
 //! Noise.
 
-use crate::random::Stream;
+use crate::random::{Sample, Stream};
 
 pub(super) fn gaussian(values: &mut [f32], deviation: f32, stream: &mut Stream) {
     for pair in values.chunks_mut(2) {

@@ -8,8 +8,9 @@ use crate::statistics::permutation::Exchange;
 
 /// The votes of two populations on the examples about which they do not all agree.
 ///
-/// Where all agree, nothing depends on who is exchanged with whom. For the others there is a set of models, one bit each,
-/// for every class that has a vote; who votes what after an exchange is then a matter of counting bits.
+/// Where all agree, nothing depends on who is exchanged with whom. For the others there is a set of
+/// models, one bit each, for every class that has a vote; who votes what after an exchange is then
+/// a matter of counting bits.
 struct Ballots {
     /// Words of a set.
     words: usize,
@@ -110,9 +111,9 @@ impl Leader {
 
 /// The test.
 ///
-/// With seeds of their own, pruned models and control models are exchanged, and the statistic is the
-/// difference of their counts against the same dense models. With shared seeds the two models of a
-/// pair change places, and the statistic is the count.
+/// With seeds of their own, pruned models and control models are exchanged, and the statistic is
+/// the difference of their counts against the same dense models. With shared seeds the two models
+/// of a pair change places, and the statistic is the count.
 pub(super) fn test(
     level: &str,
     [dense, control, compared]: [&Votes; 3],

@@ -1,8 +1,8 @@
 //! How hard the examples are on which two populations differ, without counting twice.
 //!
-//! Two modes that differ cannot both be right, so models look bad on the very examples on which they were found to
-//! differ. Here the examples are found with one half of each population and the accuracy is measured on the other half,
-//! both ways round, over several random halvings.
+//! Two modes that differ cannot both be right, so models look bad on the very examples on which
+//! they were found to differ. Here the examples are found with one half of each population and the
+//! accuracy is measured on the other half, both ways round, over several random halvings.
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -134,7 +134,8 @@ mod tests {
 
     #[test]
     fn accuracy_is_that_of_the_other_half() {
-        // Six examples of class 0. Dense models are always right; pruned ones all say 1 on examples 4 and 5.
+        // Six examples of class 0. Dense models are always right; pruned ones all say 1 on examples
+        // 4 and 5.
         let dense = population("dense", &vec![vec![0, 0, 0, 0, 0, 0]; 4], 0);
         let pruned = population("90 %", &vec![vec![0, 0, 0, 0, 1, 1]; 4], 10);
         let truth = [0; 6];

@@ -167,8 +167,8 @@ fn of<'a>(grouping: &'a GroupAnalysis, level: &str) -> Vec<&'a ClassChange> {
         .collect()
 }
 
-/// Which of so many levels are drawn together: dense, control, the middle one and the last. More hide
-/// each other.
+/// Which of so many levels are drawn together: dense, control, the middle one and the last. More
+/// hide each other.
 fn shown(levels: usize) -> Vec<usize> {
     let last = levels.saturating_sub(1);
     let mut shown = vec![0, 1, usize::midpoint(2, last), last];

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::{Table, charts, csv, html, tables};
 use crate::error::EvalError;
 use crate::folder::write_whole;
-use crate::picture::Picture;
+use crate::picture::{self, Picture};
 use crate::tradeoff::TradeOff;
 use crate::weights::Histogram;
 
@@ -123,10 +123,7 @@ impl Page {
         for (name, bytes) in &self.files {
             write(name, bytes)?;
         }
-        self.pictures.par_iter().try_for_each(|picture| {
-            write(&format!("{}.svg", picture.name), picture.svg()?.as_bytes())?;
-            write(&format!("{}.png", picture.name), &picture.png()?)
-        })
+        picture::write(folder, self.pictures.par_iter())
     }
 }
 

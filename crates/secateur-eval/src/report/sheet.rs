@@ -60,8 +60,8 @@ pub(super) fn words(analysis: &Analysis, level: &PieAnalysis, pie: &Pie) -> [Str
     ]
 }
 
-/// An image as PNG, enlarged to about the size of a tile without smoothing; the first three channels are red, green and blue, other numbers of
-/// channels are shown by their first.
+/// An image as PNG, enlarged to about the size of a tile without smoothing; the first three
+/// channels are red, green and blue, other numbers of channels are shown by their first.
 pub(super) fn png(images: &Images, index: usize) -> Result<Vec<u8>, EvalError> {
     let (pixels, side) = enlarged(images, index)?;
     encode(

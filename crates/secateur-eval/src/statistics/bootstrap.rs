@@ -79,9 +79,18 @@ impl Resampling {
 
     /// Draws `replicates` of a statistic in parallel, each from a stream of its own.
     pub fn draw<T: Send>(&self, name: &str, statistic: impl Fn(&mut Stream) -> T + Sync) -> Vec<T> {
+        self.draw_each(name, |_, stream| statistic(stream))
+    }
+
+    /// The same; the statistic is told which replicate it is for.
+    pub(crate) fn draw_each<T: Send>(
+        &self,
+        name: &str,
+        statistic: impl Fn(usize, &mut Stream) -> T + Sync,
+    ) -> Vec<T> {
         (0..self.replicates)
             .into_par_iter()
-            .map(|index| statistic(&mut Stream::new(self.seed, name, index)))
+            .map(|index| statistic(index, &mut Stream::new(self.seed, name, index)))
             .collect()
     }
 
@@ -136,6 +145,7 @@ fn resampled_mean(stream: &mut Stream, values: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Sample;
 
     const RESAMPLING: Resampling = Resampling {
         replicates: 2000,

@@ -19,7 +19,8 @@ pub enum Correction {
 impl Correction {
     /// Adjusted p-values, in the order given; compare them with α.
     ///
-    /// With p₍₁₎ ≤ … ≤ p₍ₙ₎: Benjamini-Hochberg minⱼ≥ᵢ n·p₍ⱼ₎/j, Holm maxⱼ≤ᵢ (n − j + 1)·p₍ⱼ₎, both cut off at 1.
+    /// With p₍₁₎ ≤ … ≤ p₍ₙ₎: Benjamini-Hochberg minⱼ≥ᵢ n·p₍ⱼ₎/j, Holm maxⱼ≤ᵢ (n − j + 1)·p₍ⱼ₎, both
+    /// cut off at 1.
     ///
     /// ```
     /// use secateur_eval::statistics::Correction;

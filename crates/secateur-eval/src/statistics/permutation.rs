@@ -59,8 +59,8 @@ impl Exchanges {
     /// Tests whether statistics are larger than exchangeable models would make them.
     ///
     /// `statistics` is told for each model whether it plays in the second population (for pairs:
-    /// whether the two change places), and gives `N` values, each of which gets a p-value of its own. Random exchanges
-    /// depend on the seed and on `name` alone.
+    /// whether the two change places), and gives `N` values, each of which gets a p-value of its
+    /// own. Random exchanges depend on the seed and on `name` alone.
     pub fn test<S: AsRef<[f64]> + Send>(
         &self,
         name: &str,

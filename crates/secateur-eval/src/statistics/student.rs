@@ -7,8 +7,8 @@ use statrs::function::beta::checked_beta_reg;
 /// > p = I(df / (df + t²); df/2, 1/2)
 ///
 /// with I the regularised incomplete beta function. It is computed as such, not as 1 − CDF, which
-/// loses all digits at 1e-16: here the relative error is below 1e-9 down to 1e-300. The degrees of freedom need
-/// not be whole.
+/// loses all digits at 1e-16: here the relative error is below 1e-9 down to 1e-300. The degrees of
+/// freedom need not be whole.
 ///
 /// 1 for a `t` that is NaN or degrees of freedom that are not positive.
 ///

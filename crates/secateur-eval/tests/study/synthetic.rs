@@ -1,6 +1,6 @@
 //! Populations whose truth is known.
 
-use secateur_eval::random::Stream;
+use secateur_eval::random::{Sample, Stream};
 use secateur_eval::{Level, ModelResult, Predictions, TestSet};
 
 pub const CLASSES: [&str; 5] = ["ant", "bee", "cat", "dog", "eel"];

@@ -91,8 +91,8 @@ fn the_same_study_gives_the_same_analysis_at_any_number_of_threads() {
 
 #[test]
 fn where_nothing_differs_little_is_claimed() {
-    // 60 studies of 5 classes: raw p-values under 5 % in about 15 of 300 tests. The number has a standard deviation of about 3.8,
-    // and 4.5 with what the classes have in common.
+    // 60 studies of 5 classes: raw p-values under 5 % in about 15 of 300 tests. The number has a
+    // standard deviation of about 3.8, and 4.5 with what the classes have in common.
     let (mut raw, mut claims, mut pies, mut impacted) = (0, 0, 0, 0);
     for run in 0..60 {
         let settings = Settings {

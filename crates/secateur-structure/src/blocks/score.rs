@@ -2,9 +2,10 @@
 
 use burn::module::Module;
 use burn::tensor::TensorData;
-use secateur_graph::{GraphError, GraphTensors, ModelGraph, OpKind, Runner};
+use secateur_graph::{GraphError, GraphTensors, OpKind, Runner};
 
 use super::{Block, Blocks};
+use crate::batches::by_shape;
 use crate::error::StructureError;
 use crate::repair::block_similarity::{BlockSimilarity, probe_rest};
 use crate::repair::{LayerMoments, RepairError};
@@ -43,10 +44,10 @@ impl Blocks {
         Ok(self.named(scores))
     }
 
-    /// By path of each block that can be taken out: how much better a linear probe tells the classes
-    /// from its output than from its input ([`probe_rest`], after Chen and Zhao 2019). Features are
-    /// means over positions; `batches` come with the class of each example. The smallest goes first;
-    /// a negative score says that the block does harm, to a linear probe.
+    /// By path of each block that can be taken out: how much better a linear probe tells the
+    /// classes from its output than from its input ([`probe_rest`], after Chen and Zhao 2019).
+    /// Features are means over positions; `batches` come with the class of each example. The
+    /// smallest goes first; a negative score says that the block does harm, to a linear probe.
     ///
     /// # Errors
     ///
@@ -122,23 +123,16 @@ impl Blocks {
         O: GraphTensors,
     {
         let blocks = self.removable();
-        let mut batches = batches.into_iter().peekable();
-        if batches.peek().is_none() {
-            let what = "scores of blocks".to_owned();
-            return Err(RepairError::NoBatches { what }.into());
-        }
-        while let Some((first, _)) = batches.peek() {
-            let captured = ModelGraph::capture_once(model, first.clone(), &forward)?;
+        let count = by_shape(model, batches, forward, |captured, batches| {
             if captured.graph().operations.len() != self.graph.operations.len() {
                 let what = "it does other operations than for the example".to_owned();
                 return Err(GraphError::DataDependent { what }.into());
             }
-            let mut runner = Runner::new(&captured);
-            let mut fits = true;
-            while fits && let Some((batch, label)) = batches.peek() {
-                let mut failed = None;
+            let mut runner = Runner::new(captured);
+            batches.each(|batch, label| {
+                let mut observed = Ok(());
                 let mut inputs: Vec<Option<TensorData>> = vec![None; blocks.len()];
-                let ran = runner.run(batch.clone(), |seen| {
+                runner.run(batch, |seen| {
                     for (nth, block) in blocks.iter().enumerate() {
                         let (first, last) = (&block.sums[0], &block.sums[block.sums.len() - 1]);
                         if first.add == seen.id() {
@@ -147,21 +141,20 @@ impl Blocks {
                             inputs[nth] = Some(seen.input(usize::from(!is_first)));
                         }
                         if last.add == seen.id()
-                            && failed.is_none()
+                            && observed.is_ok()
                             && let Some(input) = inputs[nth].take()
                         {
                             let ends = Ends::new(input, seen.output(0), self.has_images(block));
-                            failed = observe(nth, ends, label).err();
+                            observed = observe(nth, ends, label);
                         }
                     }
-                });
-                match (ran, failed) {
-                    (Err(GraphError::Shape { .. }), _) => fits = false,
-                    (Err(error), _) => return Err(error.into()),
-                    (Ok(_), Some(error)) => return Err(error.into()),
-                    (Ok(_), None) => drop(batches.next()),
-                }
-            }
+                })?;
+                Ok(observed?)
+            })
+        })?;
+        if count == 0 {
+            let what = "scores of blocks".to_owned();
+            return Err(RepairError::NoBatches { what }.into());
         }
         Ok(())
     }

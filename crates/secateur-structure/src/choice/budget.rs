@@ -153,7 +153,10 @@ impl Budget {
                 least,
             });
         }
-        // More units never cost more, so the first count within the limit can be searched for.
+        // The more units are gone, the less is left to count, so the first number within the limit
+        // can be searched for. Predicted times have steps, and may rise for a moment where a kernel
+        // likes a multiple: the plan found is within the limit all the same, if not always the
+        // first.
         let (mut low, mut high, mut best) = (0, units.len(), smallest);
         while low < high {
             let middle = low + (high - low) / 2;

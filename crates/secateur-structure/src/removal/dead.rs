@@ -73,25 +73,19 @@ impl Dead {
 #[derive(Debug, Default)]
 struct Filters {
     path: Vec<String>,
-    inside: usize,
     zero: BTreeMap<String, BTreeMap<usize, Vec<bool>>>,
 }
 
 impl ModuleVisitor for Filters {
-    fn enter_module(&mut self, name: &str, container_type: &str) {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
         self.path.push(name.into());
-        self.inside += usize::from(container_type == "Reparameterization");
     }
 
-    fn exit_module(&mut self, _name: &str, container_type: &str) {
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
         self.path.pop();
-        self.inside -= usize::from(container_type == "Reparameterization");
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if self.inside > 0 {
-            return;
-        }
         if let Some(dims) = self.zero.get_mut(&self.path.join(".")) {
             let data = param.val().into_data();
             for (&dim, zero) in dims {

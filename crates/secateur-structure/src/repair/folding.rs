@@ -6,13 +6,14 @@ use burn::module::Module;
 use burn::tensor::TensorData;
 use secateur_core::layers::Prunable;
 use secateur_core::weights::{Weights, write_weights};
-use secateur_graph::{Graph, GraphError, GraphTensors, ModelGraph, OpKind, Runner, ValueId};
+use secateur_graph::{Graph, GraphTensors, OpKind, Runner, ValueId};
 
 use super::merging::{Likeness, Merge, Neurons, merge};
 use super::noise_out::{Activity, Fold, noise_out};
 use super::read_inputs::places;
 use super::reader::{Reader, check_plain, numbers};
 use super::{Outgoing, RepairError};
+use crate::batches::by_shape;
 use crate::coupling::{Coupling, Group, Member, Side, Unit};
 use crate::error::StructureError;
 use crate::plan::Plan;
@@ -375,34 +376,23 @@ impl<'a> Between<'a> {
         let mut activity = Activity::new(&self.path, self.group.size);
         let operation = self.reader.operations[0];
         let is_conv = matches!(self.graph.operation(operation).kind, OpKind::Conv(_));
-        let mut batches = batches.into_iter().peekable();
-        let mut count = 0;
-        while let Some(first) = batches.peek() {
-            let captured = ModelGraph::capture_once(model, first.clone(), &forward)?;
+        let batches = batches.into_iter().map(|batch| (batch, ()));
+        let count = by_shape(model, batches, forward, |captured, batches| {
             let readers = Reader::all(captured.graph());
             let mut readers = readers.iter();
             let at = readers.find(|reader| reader.path == self.reader.path);
             let at = at.ok_or_else(|| unknown(&self.reader.path))?.operations[0];
-            let mut runner = Runner::new(&captured);
-            let mut fits = true;
-            while fits && let Some(batch) = batches.peek() {
-                let mut failed = None;
-                let ran = runner.run(batch.clone(), |seen| {
+            let mut runner = Runner::new(captured);
+            batches.each(|batch, ()| {
+                let mut added = Ok(());
+                runner.run(batch, |seen| {
                     if seen.id() == at {
-                        failed = self.add(&mut activity, &seen.input(0), is_conv).err();
+                        added = self.add(&mut activity, &seen.input(0), is_conv);
                     }
-                });
-                match (ran, failed) {
-                    (Err(GraphError::Shape { .. }), _) => fits = false,
-                    (Err(error), _) => return Err(error.into()),
-                    (Ok(_), Some(error)) => return Err(error.into()),
-                    (Ok(_), None) => {
-                        count += 1;
-                        batches.next();
-                    }
-                }
-            }
-        }
+                })?;
+                Ok(added?)
+            })
+        })?;
         match count {
             0 => Err(RepairError::NoBatches {
                 what: "correlations".into(),

@@ -4,9 +4,10 @@ use burn::module::Module;
 use burn::tensor::TensorData;
 use secateur_core::flow::{Flow, Part};
 use secateur_core::weights::Weights;
-use secateur_graph::{Features, Graph, GraphError, GraphTensors, ModelGraph, OpId, OpKind, Taps};
+use secateur_graph::{Features, Graph, GraphTensors, OpId, OpKind, Taps};
 
 use super::{LayerMoments, RepairError};
+use crate::batches::by_shape;
 use crate::coupling::parameters;
 use crate::error::StructureError;
 use crate::survey::Survey;
@@ -132,7 +133,7 @@ fn bias(graph: &Graph, id: OpId) -> Option<(String, bool)> {
 }
 
 /// Calls `observe` with what every batch sends through the wanted layers of a model; the number of
-/// batches. Batches may have several shapes: the model is captured anew where the shape changes.
+/// batches.
 pub(super) fn flows<M, I, O>(
     model: &M,
     batches: impl IntoIterator<Item = I>,
@@ -145,24 +146,14 @@ where
     I: GraphTensors + Clone,
     O: GraphTensors,
 {
-    let mut batches = batches.into_iter().peekable();
-    let mut count = 0;
-    while let Some(first) = batches.peek() {
-        let captured = ModelGraph::capture_once(model, first.clone(), &forward)?;
-        let mut taps = Taps::new(&captured);
-        let mut fits = true;
-        while fits && let Some(batch) = batches.peek() {
-            match taps.run_where(batch.clone(), &wanted, &mut observe) {
-                Ok(_) => {
-                    count += 1;
-                    batches.next();
-                }
-                Err(GraphError::Shape { .. }) => fits = false,
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-    Ok(count)
+    let batches = batches.into_iter().map(|batch| (batch, ()));
+    by_shape(model, batches, forward, |captured, batches| {
+        let mut taps = Taps::new(captured);
+        batches.each(|batch, ()| {
+            taps.run_where(batch, &wanted, &mut observe)?;
+            Ok(())
+        })
+    })
 }
 
 /// What a layer gives without its bias, a row for each position.
