@@ -133,13 +133,7 @@ pub(crate) fn analyse(
                 (same - own) as f64 / (votes.examples() * others) as f64
             })
             .collect();
-        let top: Vec<Hits> = models
-            .iter()
-            .map(|model| {
-                let rank = model.clean.rank.iter();
-                rank.map(|&rank| usize::from(rank) < k).collect()
-            })
-            .collect();
+        let top: Vec<Hits> = models.iter().map(|model| model.clean.top_hits(k)).collect();
         let change = || {
             let paired = paired && at > 1;
             resampling.difference(&name("calibration change"), &errors[0].0, error, paired)

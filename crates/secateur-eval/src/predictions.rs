@@ -160,18 +160,18 @@ impl Predictions {
     /// Share of examples whose true class is among the `k` most probable.
     #[must_use]
     pub fn top(&self, k: usize) -> f64 {
-        let hits = self
-            .rank
-            .iter()
-            .filter(|&&rank| (rank as usize) < k)
-            .count();
-        hits as f64 / self.len().max(1) as f64
+        self.top_hits(k).share()
     }
 
     /// Which examples are classified rightly.
     #[must_use]
     pub fn hits(&self) -> Hits {
-        self.rank.iter().map(|&rank| rank == 0).collect()
+        self.top_hits(1)
+    }
+
+    /// Whose true class is among the `k` most probable.
+    pub(crate) fn top_hits(&self, k: usize) -> Hits {
+        self.rank.iter().map(|&rank| (rank as usize) < k).collect()
     }
 }
 

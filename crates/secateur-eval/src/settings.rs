@@ -18,7 +18,8 @@ pub enum Drawn {
     /// Models: the claims are about training randomness, on exactly this test set.
     #[default]
     Models,
-    /// Models and examples: the claims are about other test sets of the same kind too. Wider.
+    /// Models and examples: the claims are about other test sets of the same kind too. Wider, for
+    /// everything but the calibration error and agreement.
     ModelsAndExamples,
 }
 

@@ -150,7 +150,8 @@ impl Study {
         self
     }
 
-    /// Draws examples as well as models for the intervals of recall.
+    /// Draws examples as well as models for the intervals of accuracies, recalls and losses under
+    /// corruption.
     #[must_use]
     pub fn with_drawn(mut self, drawn: Drawn) -> Self {
         self.settings.drawn = drawn;
