@@ -79,10 +79,10 @@ impl<I: Iterator<Item = String>> Words<I> {
     ///
     /// # Errors
     ///
-    /// If there is none, or one is not from 0 to less than 100.
+    /// If there is none, or one is not above 0 and less than 100.
     pub fn percents(&mut self) -> Result<Vec<f64>> {
-        let what = "percents from 0 to less than 100";
-        let percents = self.list(what, |percent: &f64| (0.0..100.0).contains(percent))?;
+        let what = "percents above 0 and less than 100";
+        let percents = self.list(what, |percent: &f64| *percent > 0.0 && *percent < 100.0)?;
         Ok(percents.iter().map(|percent| percent / 100.0).collect())
     }
 
@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(line.option().unwrap(), "--b");
         assert_eq!(line.option(), None);
         assert_eq!(words("--s 1,5").list("", |n: &u8| *n > 0).unwrap(), [1, 5]);
-        assert_eq!(words("--p 0,87.5").percents().unwrap(), [0.0, 0.875]);
+        assert_eq!(words("--p 50,87.5").percents().unwrap(), [0.5, 0.875]);
     }
 
     #[test]
@@ -126,7 +126,9 @@ mod tests {
         assert!(small.contains("from 1, not `0`"), "{small}");
         let list = message(words("--s 1,x").list("numbers", |_: &u8| true).map(drop));
         assert!(list.contains("not `1,x`"), "{list}");
-        assert!(words("--p 100").percents().is_err());
+        for wrong in ["--p 0", "--p 100", "--p nan"] {
+            assert!(words(wrong).percents().is_err(), "{wrong}");
+        }
         let unknown = words("--frob").unknown().to_string();
         assert!(unknown.contains("no option `--frob`"), "{unknown}");
     }
