@@ -23,7 +23,8 @@ Pruning methods of the literature on LeNets, three seeds each.
                    snip-shuffled random-uniform random-erk rigl set static ticket ticket-fresh
   --seeds N        seeds per method (default: 3)
   --epochs N       shorten every training, to see whether it runs; the numbers mean nothing then
-  --smoke          one epoch of everything, LeNet-300-100 on MNIST, one seed: whether it runs;
+  --smoke          one epoch of everything on a third of the images, LeNet-300-100 on MNIST, one
+                   seed: whether it runs;
                    skips itself where there is no data
   --processes N    processes at a time, one thread each (default: 2)
   --json FILE      also write one JSON object per result and line:
@@ -131,7 +132,9 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Command> 
 
 /// The words that make a child do `job`; the inverse of [`parse`].
 pub(crate) fn child_words(job: &Job) -> Vec<String> {
-    let mut words = vec![
+    // First, for it sets some of the others.
+    let mut words: Vec<String> = Vec::from_iter(job.smoke.then(|| "--smoke".into()));
+    words.extend([
         "--child-seed".into(),
         job.seed.to_string(),
         "--dataset".into(),
@@ -142,7 +145,7 @@ pub(crate) fn child_words(job: &Job) -> Vec<String> {
         job.method_names(),
         "--epochs".into(),
         job.epochs.to_string(),
-    ];
+    ]);
     if let Some(data) = &job.data {
         words.extend(["--data".into(), data.display().to_string()]);
     }
@@ -158,6 +161,7 @@ fn child(args: Args, seed: u64) -> Result<Job> {
             methods: args.methods,
             epochs,
             data: args.data,
+            smoke: args.smoke,
         }),
         _ => Err(ExampleError::Usage(
             "a child needs one --dataset, one --net and --epochs".into(),
@@ -246,7 +250,14 @@ mod tests {
             methods: vec![Method::Ticket, Method::TicketFresh],
             epochs: 10,
             data: Some("some where".into()),
+            smoke: false,
         };
-        assert_eq!(parse(child_words(&job)).unwrap(), Command::Child(job));
+        for smoke in [false, true] {
+            let job = Job {
+                smoke,
+                ..job.clone()
+            };
+            assert_eq!(parse(child_words(&job)).unwrap(), Command::Child(job));
+        }
     }
 }

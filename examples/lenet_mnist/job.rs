@@ -80,6 +80,8 @@ pub(crate) struct Job {
     /// Epochs of a full training.
     pub epochs: usize,
     pub data: Option<std::path::PathBuf>,
+    /// Whether a third of the images is enough.
+    pub smoke: bool,
 }
 
 impl Job {
@@ -116,6 +118,7 @@ pub(crate) fn jobs(args: &Args) -> Vec<Job> {
                     methods: family.to_vec(),
                     epochs: args.epochs.unwrap_or(net.epochs()),
                     data: args.data.clone(),
+                    smoke: args.smoke,
                 }));
             }
         }

@@ -12,6 +12,7 @@ fn job(methods: &[Method], seed: u64) -> Job {
         methods: methods.to_vec(),
         epochs: 10,
         data: None,
+        smoke: false,
     }
 }
 
