@@ -43,6 +43,13 @@ impl Generator {
         (2.0 * self.unit() - 1.0) * bound
     }
 
+    /// Normal with mean 0 and variance 1 (Box and Muller 1958, one of the pair).
+    pub fn normal(&mut self) -> f64 {
+        // 1 - u is never 0.
+        let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.unit()).cos()
+    }
+
     /// Uniform in 0..n; 0 where n is 0.
     pub fn below(&mut self, n: usize) -> usize {
         // The high half of the product is uniform up to a bias of n / 2^64.

@@ -13,7 +13,7 @@ mod weights;
 
 use burn::prelude::*;
 
-pub use init::glorot;
+pub use init::{gaussian_glorot, glorot};
 pub use lenet5::LeNet5;
 pub use lenet300::LeNet300;
 pub use normed_mlp::NormedMlp;

@@ -1,9 +1,10 @@
 //! Frankle, Carbin 2019: what magnitude leaves of a trained net, trained again from its start.
 
+use burn::prelude::*;
 use secateur::methods::{LotteryTicket, lottery};
 use secateur_examples::Result;
 use secateur_examples::data::{Data, Official};
-use secateur_examples::nets::Classifier;
+use secateur_examples::nets::{Classifier, gaussian_glorot};
 use secateur_examples::training::{NoHook, Recipe, Student, fit};
 
 use super::sparse::Verdict;
@@ -39,11 +40,17 @@ pub(crate) fn judged(job: &Job) -> impl Iterator<Item = usize> {
     (0..=rounds).filter(move |round| rounds < ROUNDS || JUDGED.contains(round))
 }
 
+/// A net that has learned nothing yet, with the paper's Gaussian weights.
+fn fresh<M: Classifier>(seed: u64) -> Student<M, Official> {
+    let net = M::fresh(seed, &Device::flex().autodiff());
+    Student::new(gaussian_glorot(net, seed))
+}
+
 pub(crate) fn run<M: Classifier>(job: &Job, data: &Data<Official>) -> Result<Vec<Row>> {
     let (epochs, rounds) = (epochs(job), rounds(job));
     let recipe = Recipe::from_scratch(epochs).with_learning_rate(0.05);
     let train = |student| fit(student, &data.train, &recipe, job.seed, NoHook);
-    let mut student = Student::<M, _>::fresh(job.seed);
+    let mut student = fresh::<M>(job.seed);
     let mut ticket =
         LotteryTicket::of_module(lottery(0.2, rounds, "fc3.weight")?, student.model())?;
     let mut rows = Vec::new();
@@ -58,7 +65,7 @@ pub(crate) fn run<M: Classifier>(job: &Job, data: &Data<Official>) -> Result<Vec
             epochs,
         };
         if judged && job.methods.contains(&Method::TicketFresh) {
-            let mut fresh = Student::<M, _>::fresh(job.seed + FRESH);
+            let mut fresh = fresh::<M>(job.seed + FRESH);
             ticket.wear(student.model(), fresh.model_mut())?;
             let mut fresh = train(fresh)?;
             ticket.pruner_mut().clone().finish(fresh.model_mut())?;
